@@ -1,0 +1,25 @@
+# Argosy. Both targets need only python3, make and a package index; everything else installs itself.
+
+UV = $$(python3 scripts/bootstrap.py)
+PLAN_REPORT = out/frontier-lab.html
+
+.PHONY: run test setup check bench-plan clean
+
+setup: ## Install uv and the locked dependencies into .venv
+	@uv=$(UV) && "$$uv" sync --frozen --quiet
+
+run: setup ## Plan the bundled frontier-lab example: tables here, report in out/
+	@mkdir -p out && uv=$(UV) && "$$uv" run --frozen argosy plan examples/frontier-lab --report $(PLAN_REPORT)
+
+check: setup ## Style, types and import direction
+	@uv=$(UV) && "$$uv" run --frozen ruff check . && "$$uv" run --frozen ruff format --check . \
+	  && "$$uv" run --frozen mypy && "$$uv" run --frozen lint-imports
+
+test: check ## All tests, fast ones first
+	@uv=$(UV) && "$$uv" run --frozen pytest
+
+bench-plan: setup ## The planning benchmark, short form
+	@uv=$(UV) && "$$uv" run --frozen python -m bench.plan --short
+
+clean: ## Remove what the other targets made
+	rm -rf .venv .tools out

@@ -1,0 +1,1 @@
+"""Nouns: what exists, what is wanted, what was decided. Records without decisions."""

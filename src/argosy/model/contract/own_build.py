@@ -1,0 +1,46 @@
+"""Own build: accelerators bought for an own site, limited by the site's power."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from annotated_types import Ge, Gt, Le
+
+from argosy.model.agreement import Capacity
+from argosy.model.horizon import Horizon
+from argosy.model.supply import Build, Supply
+from argosy.record import Id
+from argosy.units import Fraction, Usd, UsdPerAcceleratorHour
+
+
+class Contract(Capacity):
+    """Capital cost per accelerator, running cost per hour, and power from a site."""
+
+    kind: Literal["own_build"] = "own_build"
+    site: Id
+    """Site whose power it needs."""
+    capex_usd_per_accelerator: Usd
+    """Price of one accelerator with its share of server, network and storage; the site's capital cost comes on top."""
+    residual_fraction: Fraction = 0.0
+    """Share of that price the hardware is still worth at the end of the plan."""
+    kw_per_accelerator: Annotated[float, Gt(0), Le(100)]
+    """Facility power of one accelerator, cooling included."""
+    running_usd_per_accelerator_hour: UsdPerAcceleratorHour = 0.0
+    """Staff, maintenance and leases per accelerator-hour that is there."""
+    usd_per_mwh: Annotated[float, Ge(0), Le(2000)] = 0.0
+    """Price of electricity, on what is used."""
+
+    def supply(self, horizon: Horizon) -> tuple[Supply, ...]:
+        """One row with capital cost at the start and electricity as a fee for use."""
+        return self.rows(
+            horizon,
+            fee_usd_per_accelerator_hour=self.running_usd_per_accelerator_hour,
+            usage_usd_per_accelerator_hour=self.kw_per_accelerator / 1000 * self.usd_per_mwh,
+            build=Build(
+                site=self.site,
+                capex_usd_per_accelerator=self.capex_usd_per_accelerator,
+                capex_month=max(0, horizon.index(self.start)),
+                residual_fraction=self.residual_fraction,
+                kw_per_accelerator=self.kw_per_accelerator,
+            ),
+        )

@@ -1,0 +1,1 @@
+"""Uncertainty kinds, one file each; the file name is the word that users write as `kind`."""
