@@ -1,4 +1,4 @@
-"""One frozen Settings record. Only `cli` reads the environment and fills it; everything else takes it as an argument."""
+"""One frozen Settings record. Only `cli` fills it; everything else takes it as an argument."""
 
 from __future__ import annotations
 

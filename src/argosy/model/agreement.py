@@ -13,7 +13,17 @@ from annotated_types import Len
 from pydantic import model_validator
 
 from argosy.model.horizon import Horizon
-from argosy.model.supply import Build, Commitment, ExitRight, FirstRefusal, OptionRight, PaidAhead, Supply, Tranche, Use
+from argosy.model.supply import (
+    Build,
+    Commitment,
+    ExitRight,
+    FirstRefusal,
+    OptionRight,
+    PaidAhead,
+    Supply,
+    Tranche,
+    Use,
+)
 from argosy.model.terms import Clauses, Delivery, VolumeTier
 from argosy.record import Id, Text
 from argosy.units import Amount, Fraction, Month, Months, PositiveMonths, UsdPerAcceleratorHour
@@ -67,7 +77,9 @@ class Sized(Agreement):
     @model_validator(mode="after")
     def _whole_delivery(self) -> Sized:
         if self.tranches and abs(sum(t.fraction for t in self.tranches) - 1) > 1e-9:
-            raise ValueError(f"the fractions of the tranches sum to {sum(t.fraction for t in self.tranches):g}, not 1")
+            raise ValueError(
+                f"the fractions of the tranches sum to {sum(t.fraction for t in self.tranches):g}, not 1"
+            )
         if self.tranches and (self.lead_months or self.ramp_months):
             raise ValueError("tranches carry their own dates and ramps; drop lead_months and ramp_months")
         return self
@@ -78,15 +90,17 @@ class Sized(Agreement):
         for tranche in self._deliveries():
             if tranche.start.plus(tranche.ramp_months) > end:
                 raise ValueError(
-                    f"the ramp from {tranche.start} over {tranche.ramp_months} months does not end before the term does,"
-                    f" in {end}; shorten the ramp or lengthen the term"
+                    f"the ramp from {tranche.start} over {tranche.ramp_months} months does not end before the term "
+                    f"does, in {end}; shorten the ramp or lengthen the term"
                 )
         return self
 
     def _deliveries(self) -> tuple[Delivery, ...]:
         if self.tranches:
             return self.tranches
-        return (Delivery(start=self.start.plus(self.lead_months), fraction=1.0, ramp_months=self.ramp_months),)
+        return (
+            Delivery(start=self.start.plus(self.lead_months), fraction=1.0, ramp_months=self.ramp_months),
+        )
 
     def row_tranches(self, horizon: Horizon) -> tuple[Tranche, ...]:
         """Delivery in positions of the horizon."""
@@ -221,7 +235,10 @@ class Capacity(Sized):
                 contract=self.id,
                 vendor=self.vendor,
                 unit="accelerators",
-                uses=tuple(Use(pool=p, usage_usd_per_accelerator_hour=usage_usd_per_accelerator_hour) for p in self.pools),
+                uses=tuple(
+                    Use(pool=p, usage_usd_per_accelerator_hour=usage_usd_per_accelerator_hour)
+                    for p in self.pools
+                ),
                 signed_size=self.accelerators,
                 min_size=row_low,
                 max_size=row_high,

@@ -69,5 +69,3 @@ class Scenarios(Record):
     """Groups of scenarios that a later decision (exercise, exit, later signing) can tell apart."""
     given: tuple[Scenario, ...] = ()
     """Scenarios written by the user."""
-
-

@@ -11,7 +11,13 @@ from argosy.record import Id, Record, Text
 from argosy.units import Month
 
 Profile = Literal["pretraining", "finetuning", "interactive_inference", "batch_inference", "agents"]
-PROFILES: tuple[Profile, ...] = ("pretraining", "finetuning", "interactive_inference", "batch_inference", "agents")
+PROFILES: tuple[Profile, ...] = (
+    "pretraining",
+    "finetuning",
+    "interactive_inference",
+    "batch_inference",
+    "agents",
+)
 
 
 class Throughput(Record):

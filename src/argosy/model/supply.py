@@ -106,6 +106,7 @@ class Build(Record):
     capex_month: int
     residual_fraction: Fraction
     kw_per_accelerator: float
+    embodied_tonnes_per_accelerator: float
 
 
 class FirstRefusal(Record):
@@ -169,5 +170,3 @@ class Supply(Record):
     """Own build."""
     max_over_take_fraction: float = 0.0
     """Spend: use above the size, as a share of it, still at the contracted price."""
-
-

@@ -29,6 +29,8 @@ class Contract(Capacity):
     """Staff, maintenance and leases per accelerator-hour that is there."""
     usd_per_mwh: Annotated[float, Ge(0), Le(2000)] = 0.0
     """Price of electricity, on what is used."""
+    embodied_tonnes_per_accelerator: Annotated[float, Ge(0), Le(1000)] = 0.0
+    """Carbon of making one accelerator with its share of server, counted in the year of purchase."""
 
     def supply(self, horizon: Horizon) -> tuple[Supply, ...]:
         """One row with capital cost at the start and electricity as a fee for use."""
@@ -42,5 +44,6 @@ class Contract(Capacity):
                 capex_month=max(0, horizon.index(self.start)),
                 residual_fraction=self.residual_fraction,
                 kw_per_accelerator=self.kw_per_accelerator,
+                embodied_tonnes_per_accelerator=self.embodied_tonnes_per_accelerator,
             ),
         )

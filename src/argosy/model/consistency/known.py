@@ -1,0 +1,82 @@
+"""Known: the ids of a portfolio, and the faults that every rule about names shares."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any
+
+from argosy.model.fault import Fault, Path
+from argosy.model.portfolio import Portfolio
+from argosy.units import Month
+
+SUM_TOLERANCE = 1e-9
+
+
+@dataclass(frozen=True)
+class World:
+    """The portfolio and its ids."""
+
+    portfolio: Portfolio
+    ids: Mapping[str, frozenset[str]]
+    vendor_of_region: Mapping[str, str]
+    region_of_pool: Mapping[str, str]
+
+    @classmethod
+    def of(cls, portfolio: Portfolio) -> World:
+        p = portfolio
+        groups: dict[str, Sequence[Any]] = {
+            "vendor": p.vendors, "region": p.regions, "silicon": p.silicon, "pool": p.pools, "site": p.sites,
+            "dataset": p.datasets, "contract": p.contracts, "workload": p.workloads,
+        }  # fmt: skip
+        return cls(
+            portfolio=p,
+            ids={noun: frozenset(record.id for record in records) for noun, records in groups.items()},
+            vendor_of_region={r.id: r.vendor for r in p.regions},
+            region_of_pool={pool.id: pool.region for pool in p.pools},
+        )
+
+    def unknown(self, noun: str, word: str, path: Path, *, at_key: bool = False) -> list[Fault]:
+        """A fault when nothing of that noun has this id."""
+        return self.unknown_of((noun,), word, path, at_key=at_key)
+
+    def unknown_of(
+        self, nouns: tuple[str, ...], word: str, path: Path, *, at_key: bool = False, also: tuple[str, ...] = ()
+    ) -> list[Fault]:
+        """A fault when nothing of these nouns has this id, and it is no other word allowed here."""
+        known = {*also, *(word for noun in nouns for word in self.ids[noun])}
+        if word in known:
+            return []
+        message = f"there is no {' or '.join(nouns)} {word!r}{near(word, known)}"
+        return [Fault(path, "reference.unknown", message, at_key)]
+
+    def vendor_of_pool(self, pool: str) -> str | None:
+        """Vendor of the region a pool stands in; None when any of the three is unknown."""
+        vendor = self.vendor_of_region.get(self.region_of_pool.get(pool, ""))
+        return vendor if vendor in self.ids["vendor"] else None
+
+
+def near(word: str, known: Iterable[str]) -> str:
+    match = get_close_matches(word, list(known), n=1, cutoff=0.6)
+    if match:
+        return f"; did you mean {match[0]!r}?"
+    few = sorted(known)
+    return f"; known are {', '.join(few)}" if 0 < len(few) <= 8 else ""
+
+
+def repeated(path: Path, words: Sequence[str], last: str | None = None) -> Iterator[Fault]:
+    """A fault for every word that was there before; `last` is the field that holds it."""
+    first: dict[str, int] = {}
+    for i, word in enumerate(words):
+        if word in first:
+            where = (*path, i, last) if last else (*path, i)
+            code = "id.duplicate" if last == "id" else "reference.duplicate"
+            yield Fault(where, code, f"{word!r} is already entry {first[word] + 1} of this list")
+        first.setdefault(word, i)
+
+
+def beyond(world: World, path: Path, month: Month) -> Fault:
+    return Fault(
+        path, "date.beyond", f"{month} lies after the plan, whose last month is {world.portfolio.horizon.end.plus(-1)}"
+    )

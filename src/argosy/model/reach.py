@@ -1,0 +1,174 @@
+"""Reach: which pools each workload may use, and what stands in the way where it may use none.
+
+`consistency` asks for faults, `argosy check` for counts. The plan has its own arcs; both read the same records.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from argosy.model.agreement import Capacity
+from argosy.model.fault import Fault
+from argosy.model.load import Load
+from argosy.model.open_supply import Open
+from argosy.model.pool import Pool
+from argosy.model.portfolio import Portfolio
+from argosy.model.region import Region
+from argosy.model.routes import link_between
+from argosy.model.silicon import Silicon
+
+
+@dataclass(frozen=True)
+class Reach:
+    """Pools by workload, for a portfolio with its catalogue filled in and every reference known."""
+
+    portfolio: Portfolio
+
+    @cached_property
+    def regions(self) -> Mapping[str, Region]:
+        """Regions by id."""
+        return {region.id: region for region in self.portfolio.regions}
+
+    @cached_property
+    def silicon(self) -> Mapping[str, Silicon]:
+        """Chips by id."""
+        return {chip.id: chip for chip in self.portfolio.silicon}
+
+    @cached_property
+    def supplied(self) -> frozenset[str]:
+        """Pools with existing accelerators or named by a contract."""
+        named = {pool for contract in self.portfolio.contracts for pool in contract.pool_ids()}
+        own = {pool.id for pool in self.portfolio.pools if any(pool.existing_accelerators.values())}
+        return frozenset(named | own)
+
+    def pools(self, workload: Load) -> tuple[Pool, ...]:
+        """Pools that the workload may use, porting included."""
+        return tuple(pool for pool in self.portfolio.pools if self.obstacle(workload, pool) is None)
+
+    def obstacle(self, workload: Load, pool: Pool) -> str | None:
+        """The first reason why the workload cannot use the pool, as a short word; None when it can."""
+        chip, region = self.silicon[pool.silicon], self.regions[pool.region]
+        profile = workload.profile or workload.default_profile
+        if workload.silicon and chip.id not in workload.silicon:
+            return f"silicon (only {', '.join(workload.silicon)} is allowed)"
+        if chip.id not in workload.units_per_accelerator and chip.ratio(profile) is None:
+            return f"throughput (no {profile} measurement of {chip.id}; add units_per_accelerator)"
+        if chip.family not in {*workload.runs_on_families, *(port.family for port in workload.porting)}:
+            return f"family ({chip.family} is neither in runs_on_families nor in porting)"
+        return self._place(workload, pool, region)
+
+    def _place(self, workload: Load, pool: Pool, region: Region) -> str | None:
+        for rule, whose in ((workload.residency, "its"), (self.portfolio.policy.residency, "the policy's")):
+            if rule.allowed and not region.within(frozenset(rule.allowed)):
+                return f"residency ({whose} rule allows only {', '.join(rule.allowed)})"
+            if region.within(frozenset(rule.denied)):
+                return f"residency ({whose} rule denies {region.id})"
+        if pool.tier == "spot" and workload.spot_goodput_fraction is None:
+            return "spot (spot_goodput_fraction is absent, which forbids spot)"
+        if pool.id not in self.supplied:
+            return "supply (no contract names the pool and it has no existing accelerators)"
+        return None
+
+    def most(self, pool: Pool) -> float | None:
+        """Accelerators that the pool can ever hold; None when nothing clear bounds it."""
+        total = max(pool.existing_accelerators.values(), default=0.0)
+        years = self.portfolio.horizon.months / 12
+        drawn = bool(self.portfolio.uncertainties)
+        for contract in self.portfolio.contracts:
+            if pool.id not in contract.pool_ids():
+                continue
+            if isinstance(contract, Capacity):
+                size = contract.max_accelerators if contract.accelerators is None else contract.accelerators
+                more = sum(clause.max_fraction for clause in (contract.expansion_option, contract.backstop) if clause)
+                total += (size or 0.0) * (1 + more)
+            elif isinstance(contract, Open) and not drawn and not self._amounts_vary():
+                growth = max(1.0, contract.growth_per_year_ratio**years)
+                total += growth * sum(tier.accelerators for tier in contract.tiers)
+            else:
+                return None
+        return total
+
+    def _amounts_vary(self) -> bool:
+        return any(scenario.capacity_factor for scenario in self.portfolio.scenarios.given)
+
+
+def reach_faults(portfolio: Portfolio) -> list[Fault]:
+    """Demand that nothing can serve, prices and measurements that are missing where they would be used."""
+    reach = Reach(portfolio)
+    found: list[Fault] = []
+    for i, workload in enumerate(portfolio.workloads):
+        found += _demand(reach, i, workload)
+    found += _policies(reach)
+    return found
+
+
+def _demand(reach: Reach, i: int, workload: Load) -> Iterator[Fault]:
+    path = ("workloads", i)
+    horizon = reach.portfolio.horizon
+    if not any(any(ask.demand_units) for ask in workload.asks(horizon)):
+        message = f"{workload.id!r} wants nothing in any month from {horizon.start} to {horizon.end.plus(-1)}"
+        yield Fault(path, "demand.none", message)
+    pools = reach.pools(workload)
+    if not pools:
+        yield _unsellable(reach, i, workload)
+        return
+    bounds = [reach.most(pool) for pool in pools]
+    known = [bound for bound in bounds if bound is not None]
+    if len(known) == len(bounds) and workload.gang_accelerators > max(known):
+        most = f"the largest can ever hold {max(known):g}"
+        message = f"a gang of {workload.gang_accelerators} fits into no pool it may use; {most}"
+        yield Fault((*path, "gang_accelerators"), "demand.gang", message)
+    if workload.data_gib_per_unit > 0:
+        yield from _links(reach, i, workload, pools)
+
+
+def _unsellable(reach: Reach, i: int, workload: Load) -> Fault:
+    """The rules in their order, and the one that takes away the last pools."""
+    path = ("workloads", i)
+    if not reach.portfolio.pools:
+        return Fault(path, "demand.unsellable", f"{workload.id!r} has demand, but no pools are written")
+    order = ("silicon", "throughput", "family", "residency", "spot", "supply")
+    reasons = [reach.obstacle(workload, pool) or "" for pool in reach.portfolio.pools]
+    last = max(reasons, key=lambda reason: order.index(reason.split(" ")[0]))
+    word = last.split(" ")[0]
+    counts = ", ".join(
+        f"{count} by {name}" for name in order if (count := sum(r.split(" ")[0] == name for r in reasons))
+    )
+    field = {"silicon": "silicon", "family": "runs_on_families", "residency": "residency"}.get(word)
+    where = (*path, field) if field and field in workload.model_fields_set else path
+    message = f"no pool can run {workload.id!r}: of {len(reasons)} pools {counts} are left out; the last by {last}"
+    if word == "residency":
+        return Fault(where, "residency.unsatisfiable", message)
+    return Fault(where, "demand.unsellable", message)
+
+
+def _links(reach: Reach, i: int, workload: Load, pools: tuple[Pool, ...]) -> Iterator[Fault]:
+    for home in workload.homes:
+        for region in dict.fromkeys(pool.region for pool in pools):
+            if region == home:
+                continue
+            link = link_between(reach.portfolio.links, reach.regions[home], reach.regions[region])
+            if link is None:
+                message = f"data would move from {home} to {region}, but no link has a price for it; add one to links"
+                yield Fault(("workloads", i, "homes", home), "link.missing", message, at_key=True)
+
+
+def _policies(reach: Reach) -> Iterator[Fault]:
+    """Figures that a carbon or power limit needs, for every pool that something supplies."""
+    policy = reach.portfolio.policy
+    unknown: dict[str, list[int]] = {}
+    for i, pool in enumerate(reach.portfolio.pools):
+        region = reach.regions[pool.region]
+        if pool.id not in reach.supplied:
+            continue
+        if policy.carbon and pool.carbon_g_per_kwh is None and region.grid_carbon_g_per_kwh is None:
+            message = f"policy.carbon needs carbon_g_per_kwh here or grid_carbon_g_per_kwh of {region.id}"
+            yield Fault(("pools", i), "carbon.missing", message)
+        if (policy.power or policy.carbon) and reach.silicon[pool.silicon].facility_kw is None:
+            unknown.setdefault(pool.silicon, []).append(i)
+    rule = "policy.power" if policy.power else "policy.carbon"
+    for chip, pools in unknown.items():
+        message = f"{rule} needs facility_kw of silicon {chip}, used by {len(pools)} pools; write it under silicon"
+        yield Fault(("pools", pools[0], "silicon"), "power.missing", message)

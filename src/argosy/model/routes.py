@@ -1,0 +1,37 @@
+"""Routes: which link holds for data that moves from one region to another.
+
+`plan` asks for prices, `consistency` for prices that are missing. Nothing here decides whether data moves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from argosy.model.link import Link
+from argosy.model.region import Region
+
+INTERNET = "internet"
+SAME_VENDOR = "same_vendor"
+
+
+def link_between(links: Sequence[Link], start_region: Region, end_region: Region) -> Link | None:
+    """The link that holds between two regions; None when nobody wrote one, which is a missing price and never zero.
+
+    The most exact match wins: region to region, region to vendor, region to `same_vendor`, then the same three from
+    the start's vendor, then region to `internet`, vendor to `internet`, and last the links that start at `internet`.
+    Of two equally exact links the first one holds, so that a portfolio's own come before the catalogue's. Work in the
+    region of its data moves nothing: ask for different regions only.
+    """
+    ends = [end_region.id, end_region.vendor]
+    if start_region.vendor == end_region.vendor:
+        ends.append(SAME_VENDOR)
+    places = [(start, end) for start in (start_region.id, start_region.vendor) for end in ends]
+    places += [(start_region.id, INTERNET), (start_region.vendor, INTERNET)]
+    places += [(INTERNET, end) for end in (end_region.id, end_region.vendor, INTERNET)]
+    rank = {ends: i for i, ends in enumerate(places)}
+    best, best_rank = None, len(rank)
+    for link in links:
+        exactness = rank.get((link.start, link.end), best_rank)
+        if exactness < best_rank:
+            best, best_rank = link, exactness
+    return best

@@ -1,0 +1,140 @@
+"""Excuses: why a candidate was not signed and work was not done, and the smallest change that would do (F8.3).
+
+F8.3  fee cut = reduced cost / committed value * fee: what the price must fall so that the first unit pays.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from argosy.model.decision import Excuse
+from argosy.model.supply import Supply
+from argosy.plan.inputs import Inputs
+from argosy.plan.layout import first_columns
+from argosy.plan.program import NONE
+from argosy.plan.solve import Solution
+from argosy.plan.values import Values
+
+SMALL = 1e-6
+
+
+def excuses(inputs: Inputs, values: Values, solution: Solution) -> tuple[Excuse, ...]:
+    """One excuse per unsigned candidate, then one per workload that is not fully served."""
+    out: list[Excuse] = []
+    seen: set[str] = set()
+    for k, row in enumerate(inputs.world.sized):
+        later = [e for e, x in enumerate(inputs.later) if x.row == k and row.sign_month > 0]
+        used = values.first["size"][k] > SMALL or any(values.first["later"][e] > SMALL for e in later)
+        signed = {r.contract for i, r in enumerate(inputs.world.sized) if values.first["size"][i] > SMALL}
+        if row.signed_size is None and not used and row.contract not in signed | seen:
+            seen.add(row.contract)
+            out.append(_unsigned(inputs, values, solution, k))
+    out.extend(_unserved(inputs, values))
+    return tuple(out)
+
+
+def _unsigned(inputs: Inputs, values: Values, solution: Solution, k: int) -> Excuse:
+    world, program = inputs.world, inputs.program
+    siblings = [i for i, row in enumerate(world.sized) if row.contract == world.sized[k].contract]
+    position = first_columns(program).at("size")
+    per_value = [float(solution.reduced[position[i]]) / max(float(program.committed_value[i]), SMALL) for i in siblings]
+    best = siblings[per_value.index(min(per_value))]
+    row, cost = world.sized[best], float(solution.reduced[position[best]])
+    subject = row.contract
+    if row.vendor in world.portfolio.policy.excluded_vendors:
+        return Excuse(
+            subject=subject, rule="F3", limit=f"policy excludes the vendor {row.vendor}",
+            remedy=f"take {row.vendor} out of policy.excluded_vendors",
+        )  # fmt: skip
+    if row.sign_month > 0:
+        return Excuse(
+            subject=subject, rule="F6", limit="in no group of futures does it pay to sign it at its date",
+            remedy="offer it at a lower price, or with an earlier signing date",
+        )  # fmt: skip
+    rival = _rival(inputs, values, best)
+    if cost <= SMALL and rival is not None:
+        return Excuse(
+            subject=subject, rule="F4.EX", limit=f"it excludes {rival}, which is signed",
+            remedy=f"drop {rival}, or let both be signed",
+        )  # fmt: skip
+    if cost <= SMALL:
+        least = row.min_size
+        return Excuse(
+            subject=subject, rule="F4.A2" if least > 0 else "F4.A1",
+            limit=f"its first units would pay, but not its smallest size of {least:,.0f} {_unit(row)}"
+            if least > 0 else "it is worth no more than the gap of this plan",
+            remedy="offer a smaller minimum" if least > 0 else "ask for a smaller gap",
+        )  # fmt: skip
+    assert row.commitment is not None
+    value = float(program.committed_value[best])
+    if value <= SMALL:
+        return Excuse(
+            subject=subject, rule="F8.3", limit="its one-off cost is above what its capacity is worth",
+            short=cost * program.money_scale / world.size_unit(row), unit=f"usd per {_unit(row)} of size",
+            remedy="lower its one-off cost by that much",
+        )  # fmt: skip
+    cut = cost / value * row.commitment.committed_usd
+    if row.build is not None or cut > row.commitment.committed_usd:
+        per_unit = cost * program.money_scale / world.size_unit(row)
+        return Excuse(
+            subject=subject, rule="F8.3",
+            limit=f"one more of its {_unit(row)} costs {per_unit:,.0f} USD (present value) more than it is worth",
+            short=per_unit, unit=f"usd per {_unit(row)} of size",
+            remedy=f"lower its whole cost by {per_unit:,.0f} USD per {_unit(row)}",
+        )  # fmt: skip
+    if row.unit == "accelerators":
+        return Excuse(
+            subject=subject, rule="F8.3",
+            limit=f"at {row.commitment.committed_usd:.3g} USD per accelerator-hour it costs more than it is worth",
+            short=cut, unit="usd_per_accelerator_hour",
+            remedy=f"sign it below {row.commitment.committed_usd - cut:.3g} USD per accelerator-hour",
+        )  # fmt: skip
+    return Excuse(
+        subject=subject, rule="F8.3", limit="its committed spend buys less than it costs",
+        short=cut, unit="fraction", remedy=f"a discount of {cut:.1%} on its contracted prices",
+    )  # fmt: skip
+
+
+def _unit(row: Supply) -> str:
+    return "accelerators" if row.unit == "accelerators" else "USD per month"
+
+
+def _rival(inputs: Inputs, values: Values, k: int) -> str | None:
+    group = inputs.program.row_group[k]
+    if group == NONE:
+        return None
+    for i in np.flatnonzero(inputs.program.row_group == group).tolist():
+        if (
+            i != k
+            and values.first["sign"][i] > 0.5
+            and inputs.world.sized[i].contract != inputs.world.sized[k].contract
+        ):
+            return inputs.world.sized[i].contract
+    return None
+
+
+def _unserved(inputs: Inputs, values: Values) -> list[Excuse]:
+    world, program = inputs.world, inputs.program
+    out = []
+    for workload in dict.fromkeys(ask.workload for ask in world.asks):
+        of = [d for d, ask in enumerate(world.asks) if ask.workload == workload]
+        left = values.second["unserved"][:, of].sum(axis=1)  # (S, T)
+        amount = np.einsum("s,st,t->", program.probability, left, program.duration) * program.accelerator_scale
+        wanted = np.einsum("s,sdt,t->", program.probability, program.demand[:, of], program.duration)
+        if amount <= 1e-6 * wanted * program.accelerator_scale:
+            continue
+        hit = [world.scenarios[s].id for s in range(len(left)) if left[s].max(initial=0.0) > SMALL]
+        first = int(np.flatnonzero(left.max(axis=0) > SMALL)[0])
+        price = next(ask.unserved_usd_per_unit for ask in world.asks if ask.workload == workload)
+        out.append(
+            Excuse(
+                subject=workload,
+                rule="F4.D",
+                limit=f"in {len(hit)} of {len(left)} futures ({', '.join(hit[:4])}{'…' if len(hit) > 4 else ''}), from "
+                f"{world.calendar.month(first)}, more capacity costs more than the {price:,.0f} USD per unit it saves",
+                short=float(amount),
+                unit="units times months, mean over futures",
+                remedy="cheaper or earlier capacity in the pools it may use, or a higher unserved_usd_per_unit",
+            )
+        )
+    return out

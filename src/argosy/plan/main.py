@@ -1,0 +1,94 @@
+"""The whole verb: portfolio and futures in, Plan or Infeasible out."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from importlib.metadata import version
+
+import numpy as np
+
+from argosy.clock import Clock, SystemClock
+from argosy.errors import CheckFailed
+from argosy.model.decision import Certificate, Infeasible, Plan
+from argosy.model.portfolio import Portfolio
+from argosy.model.scenario import Scenario
+from argosy.plan import infeasible, result
+from argosy.plan.check import check
+from argosy.plan.inputs import inputs
+from argosy.plan.solve import Progress
+from argosy.plan.solve import solve as optimise
+from argosy.plan.template import build
+from argosy.plan.values import Values
+from argosy.settings import Settings
+
+RESIDUAL_TOLERANCE = 1e-6
+COST_TOLERANCE = 1e-6
+
+
+def quiet(step: str, best_usd: float | None, bound_usd: float | None) -> None:
+    """Progress that nobody watches."""
+
+
+def solve(
+    portfolio: Portfolio,
+    scenarios: tuple[Scenario, ...],
+    *,
+    gap: float = 1e-3,
+    seed: int = 0,
+    settings: Settings | None = None,
+    clock: Clock | None = None,
+    progress: Progress = quiet,
+    stop: threading.Event | None = None,
+) -> Plan | Infeasible:
+    """Decide the contracts of a consistent portfolio over its futures.
+
+    `gap` is the share of the cost by which the plan may be off; `stop` ends the search and keeps the best plan so far.
+    CheckFailed when the recount does not agree with the solver; SolverError when the solver gives up.
+    """
+    told = inputs(portfolio, scenarios)
+    template = build(told.program)
+    _finite(template.first.matrix.value, template.second.matrix.value)
+    found = optimise(
+        template,
+        gap=gap,
+        settings=settings or Settings(),
+        clock=clock or SystemClock(),
+        progress=progress,
+        stop=stop or threading.Event(),
+    )
+    digest = data_hash(portfolio, scenarios)
+    if found is None:
+        return Infeasible(portfolio=portfolio.name, data_hash=digest, excuses=infeasible.explain(told, template))
+    recount = check(told.program, Values.of(told.program, found.first, found.second))
+    if recount.worst > RESIDUAL_TOLERANCE or abs(recount.objective - found.objective) > COST_TOLERANCE * max(
+        1.0, abs(found.objective)
+    ):
+        rule = max(recount.residual, key=lambda name: recount.residual[name])
+        raise CheckFailed(
+            f"the recount does not agree with the solver: worst residual {recount.worst:.3g} at {rule}, "
+            f"cost {recount.objective:.9g} against {found.objective:.9g}"
+        )
+    money = told.program.money_scale
+    certificate = Certificate(
+        lower_usd=found.bound * money,
+        upper_usd=found.objective * money,
+        gap_fraction=found.gap,
+        worst_residual=recount.worst,
+        recounted_usd=recount.objective * money,
+        data_hash=digest,
+        versions={name: version(name) for name in ("argosy", "highspy", "numpy")},
+    )
+    return result.plan(result.Reader(told, template, found, recount), certificate, seed)
+
+
+def data_hash(portfolio: Portfolio, scenarios: tuple[Scenario, ...]) -> str:
+    """SHA-256 of everything that the plan depends on."""
+    digest = hashlib.sha256(portfolio.model_dump_json().encode())
+    for scenario in scenarios:
+        digest.update(scenario.model_dump_json().encode())
+    return digest.hexdigest()
+
+
+def _finite(*values: np.typing.NDArray[np.float64]) -> None:
+    assert all(np.isfinite(value).all() for value in values), "a number of the program is not finite"
