@@ -128,9 +128,7 @@ def procure84(
     owed = (take[:, None] * (available @ per_year)).reshape(S, F)
     owed_later = np.repeat(take[optional, None] * (after_lead @ per_year), count, axis=0)
     later_floor = (later_row[:, None] * Y + np.arange(Y)).ravel()
-    bound_amount = np.concatenate(
-        [owed, np.repeat(later_member, Y, axis=1) * owed_later.ravel()], axis=1
-    )
+    bound_amount = np.concatenate([owed, np.repeat(later_member, Y, axis=1) * owed_later.ravel()], axis=1)
     link_capacity = np.concatenate([available, later_member[:, :, None] * option_capacity], axis=1)
 
     # ---- work
@@ -146,7 +144,7 @@ def procure84(
     wanted = demand.reshape(S, D, T)
     by_workload = demand.sum(axis=2)
     by_workload[:, BATCH] += BACKLOG * HOMES
-    open_price = HOURS * ON_DEMAND_PRICE[pool_family]
+    tier_price = HOURS * np.concatenate([ON_DEMAND_PRICE[pool_family], ON_DEMAND_PRICE[pool_family] / 2])
 
     # ---- money as written, by year
     first_month = np.minimum(start, T - 1)
@@ -161,7 +159,7 @@ def procure84(
     future_cost = np.concatenate([np.zeros((S, K)), later_member * exercise_fee], axis=1)
 
     inference = nominal * YIELD[INFER, family][:, None]
-    survives = row_pool_vendor_differs(pool_vendor[row_pool])
+    survives = _survives(pool_vendor[row_pool])
     zeros_ky, flat = np.zeros((K, Y)), np.zeros
     return Program(
         duration=np.ones(T), discount=discount, year=year, probability=probability, risk_aversion=0.3, tail=0.9,
@@ -193,12 +191,13 @@ def procure84(
         use_max=np.full((S, K, T), np.inf), over_cost=flat(F), short_cost=np.repeat(price, Y),
         make_up_share=flat(K), make_up_floors=np.zeros(K, dtype=int), carry_share=flat(K),
         carry_floors=np.zeros(K, dtype=int), carry_refund=flat(F),
-        open_pool=np.tile(pool, 2), open_cost=np.repeat(np.concatenate([open_price, open_price / 2])[:, None], T, axis=1),
+        open_pool=np.tile(pool, 2), open_cost=np.repeat(tier_price[:, None], T, axis=1),
         open_max=np.concatenate([on_demand, spot], axis=1),
         stock=np.where((pool == 0)[None, :, None], LEGACY, 0.0) * np.ones((S, 1, T)),
         demand=wanted, unserved_cost=np.repeat(np.repeat(UNSERVED, HOMES)[:, None], T, axis=1),
         backlog_max=np.tile(backlog, (S, 1)), arc_demand=arc_w * HOMES + arc_h, arc_pool=arc_pool, arc_yield=arc_yield,
-        arc_cost=np.repeat((away * EGRESS[arc_w] * arc_yield)[:, None], T, axis=1), arc_open=np.ones((A, T), dtype=bool),
+        arc_cost=np.repeat((away * EGRESS[arc_w] * arc_yield)[:, None], T, axis=1),
+        arc_open=np.ones((A, T), dtype=bool),
         arc_port=np.where(ported, arc_w * 2 + arc_family - TPU, NONE), arc_transfer=np.full(A, NONE),
         transfer_demand=np.zeros(0, dtype=int), transfer_gib=flat(0), transfer_cost=flat((0, T)),
         transfer_replica=np.zeros(0, dtype=int), transfer_limit=np.zeros(0, dtype=int), way_max=flat((0, T)),
@@ -223,7 +222,7 @@ def _residency(pool_place: Array) -> Array:
     return allowed
 
 
-def row_pool_vendor_differs(row_vendor: Array) -> Array:
+def _survives(row_vendor: Array) -> Array:
     """(Q, K) whether a contract survives the loss of each outside vendor; own sites always do."""
     return (row_vendor[None, :] != np.arange(VENDORS)[:, None]).astype(float)
 

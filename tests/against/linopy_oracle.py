@@ -8,7 +8,7 @@ Readings of the document that another reader could take otherwise are marked REA
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import linopy
@@ -53,7 +53,7 @@ def column_shapes(program: Program) -> tuple[dict[str, tuple[int, ...]], dict[st
         "later": (n["E"],), "later_sign": (signs,), "port": (n["O"],), "replica": (n["R"],), "build": (n["B"],),
         "power": (n["B"],), "borrow": (n["Y"],), "gap": (n["Q"], n["T"]), "eta": (),
     }  # fmt: skip
-    floors = {name: (n["F"],) for name in ("over", "short", "made", "bank", "credit", "carry")}
+    floors = dict.fromkeys(("over", "short", "made", "bank", "credit", "carry"), (n["F"],))
     second = {
         "work": (n["A"], n["T"]), "use": (n["J"], n["T"]), "open": (n["L"], n["T"]), "unserved": (n["D"], n["T"]),
         "backlog": (n["D"], n["T"]), **floors, "transfer": (n["X"], n["T"]), "excess": (n["Y"],), "cost": (n["T"],),
@@ -138,9 +138,9 @@ class _Writer:
         terms = terms.assign_coords({key: ("pair", value) for key, value in labels.items()})
         return terms.groupby(list(keys)).sum()
 
-    def previous(self, name: str, first: str, windows: Array | None = None) -> linopy.LinearExpression:
-        """Of each floor of `first`'s rows: the variable one floor earlier, or its sum over the last `windows` floors."""
-        chosen = self.floors_with(first)
+    def previous(self, name: str, share: str, windows: Array | None = None) -> linopy.LinearExpression:
+        """For floors of rows with the share: the variable one floor earlier, or its sum over the last `windows`."""
+        chosen = self.floors_with(share)
         earlier = np.zeros((self.n["F"], len(chosen)))
         for column, f in enumerate(chosen):
             row = self.p.floor_row[f]
@@ -454,7 +454,8 @@ class _Writer:
             for name, each in (("over", p.over_cost), ("short", p.short_cost), ("credit", -p.carry_refund)):
                 left = left - v[name] @ self.onehot(p.floor_last, "floor", "period", each)
         last = np.array([np.flatnonzero(p.year == y)[-1] for y in range(self.n["Y"])])
-        left = left - v["excess"] @ self.onehot(last, "year", "period", np.where(np.isinf(p.carbon_max), 0, p.carbon_cost))
+        above = np.where(np.isinf(p.carbon_max), 0.0, p.carbon_cost)
+        left = left - v["excess"] @ self.onehot(last, "year", "period", above)
         self.rule("F4.CT", left, "=", 0)
 
     # ---- risk and objective
@@ -479,7 +480,8 @@ class _Writer:
         parts: list[tuple[str, Any, tuple[str, ...]]] = [
             ("size", p.size_cost + mean[:K], ("row",)), ("option", p.option_cost, ("row",)),
             ("prepay", p.prepay_cost - weight @ p.prepay_credit, ("row",)), ("equity", -1.0, ("row",)),
-            ("later", mean[K:], ("later",)), ("port", p.port_cost, ("port",)), ("replica", p.replica_cost, ("replica",)),
+            ("later", mean[K:], ("later",)), ("port", p.port_cost, ("port",)),
+            ("replica", p.replica_cost, ("replica",)),
             ("build", p.site_fixed_cost, ("site",)), ("power", p.site_cost, ("site",)),
             ("borrow", p.borrow_cost, ("year",)), ("gap", p.gap_cost[None], ("loss", "period")),
             ("cost", weight[:, None] * p.discount[None], ("scenario", "period")),
@@ -532,10 +534,14 @@ class Flat:
     families: Mapping[str, Sequence[int] | Array]
 
     def relaxed(self) -> Flat:
-        none = np.zeros_like(self.integer)
-        return Flat(
-            self.cost, self.lower, self.upper, none, self.rows, self.row_lower, self.row_upper, self.families
-        )
+        """The same without integrality."""
+        return replace(self, integer=np.zeros_like(self.integer))
+
+    def fixed(self, values: Array) -> Flat:
+        """The same with its integer columns fixed to values."""
+        lower, upper = self.lower.copy(), self.upper.copy()
+        lower[self.integer] = upper[self.integer] = values
+        return replace(self, lower=lower, upper=upper).relaxed()
 
 
 def flatten(model: linopy.Model, program: Program) -> Flat:
@@ -600,6 +606,11 @@ def _canonical(flat: Flat, row: int) -> tuple[Array, Array, float, float]:
     return columns, values, low, high
 
 
+def implied(flat: Flat, row: int) -> bool:
+    """Whether the bounds of the columns alone make a row hold."""
+    return _implied(flat, _canonical(flat, row))
+
+
 def _implied(flat: Flat, row: tuple[Array, Array, float, float]) -> bool:
     """Whether the bounds of the columns alone make the row hold, so that leaving it out changes nothing."""
     columns, values, low, high = row
@@ -656,8 +667,8 @@ def compare(ours: Flat, theirs: Flat, tolerance: float = 1e-9) -> list[str]:
         return [f"columns: {len(ours.cost)} and {len(theirs.cost)}"]
     for name in ("cost", "lower", "upper", "integer"):
         a, b = getattr(ours, name), getattr(theirs, name)
-        for column in range(len(a)):
-            if a[column] != b[column] and not _close(a[column], b[column], tolerance):
+        for column in np.flatnonzero(a != b):
+            if not _close(a[column], b[column], tolerance):
                 problems.append(f"{name} of column {column}: {a[column]!r} and {b[column]!r}")
     for family in sorted({*ours.families, *theirs.families}):
         problems += compare_family(ours, theirs, family, tolerance)
@@ -681,8 +692,12 @@ def column_name(program: Program, column: int) -> str:
     raise IndexError(column)
 
 
-def solve(flat: Flat) -> tuple[str, float]:
-    """Status and optimum of the problem by HiGHS through SciPy, without any builder's own solve path."""
+def solve(flat: Flat) -> tuple[str, float, Array]:
+    """Status, optimum and columns by HiGHS through SciPy, without any builder's own solve path.
+
+    A mixed-integer optimum is recomputed with the integers fixed, so that the solver's tolerance on integrality does
+    not show in the cost.
+    """
     from scipy.optimize import Bounds, LinearConstraint, milp
 
     result = milp(
@@ -693,4 +708,8 @@ def solve(flat: Flat) -> tuple[str, float]:
         options={"mip_rel_gap": 0.0},
     )
     status = {0: "optimal", 2: "infeasible", 3: "unbounded"}.get(result.status, str(result.message))
-    return status, float(result.fun) if result.fun is not None else float("nan")
+    if result.x is None:
+        return status, float("nan"), np.zeros(0)
+    if flat.integer.any():
+        return solve(flat.fixed(np.round(result.x[flat.integer])))
+    return status, float(result.fun), result.x

@@ -6,7 +6,6 @@ already, and a shortfall invented together with an over-take always costs more t
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -25,9 +24,8 @@ def random_program(
     pools: int | None = None,
     vendors: int | None = None,
     classes: int | None = None,
-    binaries: bool = True,
 ) -> Program:
-    """A program from a seed. Sizes left out are drawn; `binaries=False` keeps only the signatures of rows binary."""
+    """A program from a seed. Sizes left out are drawn."""
     rng = np.random.Generator(np.random.PCG64(seed))
 
     def size(given: int | None, low: int, high: int) -> int:
@@ -43,10 +41,10 @@ def random_program(
     V = size(vendors, 1, 3)
     D = size(classes, 1, 4)
     Y = int(rng.integers(1, min(T, 3) + 1))
-    B = int(rng.integers(0, 3)) if binaries else 0
+    B = int(rng.integers(0, 3))
     R = int(rng.integers(0, 3))
     W = int(rng.integers(0, 3))
-    O = int(rng.integers(0, 3)) if binaries else 0  # noqa: E741 - the letter of F1
+    O = int(rng.integers(0, 3))  # noqa: E741 - the letter of F1
     Q = int(rng.integers(0, 3))
 
     duration = rng.uniform(0.9, 1.1, T) * rng.choice([1.0, 1.0, 3.0], T)
@@ -64,7 +62,7 @@ def random_program(
         own = rng.random(K) < 0.4
         row_site[own] = rng.integers(0, B, int(own.sum()))
     row_kw = np.where(row_site != NONE, rng.uniform(0.5, 2.0, K), 0.0)
-    decided_later = (rng.random(K) < 0.25) & ~signed & binaries
+    decided_later = (rng.random(K) < 0.25) & ~signed
     group = rng.integers(0, max(1, K // 2 + 1), K)
     row_group = np.where((rng.random(K) < 0.5) & ~signed, group, np.arange(K) + 100)
     row_group = np.where(rng.random(K) < 0.2, NONE, row_group)
@@ -151,9 +149,9 @@ def random_program(
     bound: list[tuple[int, int, Array]] = []
     for f, (k, low, high) in enumerate(floors):
         inside = (t >= low) & (t <= high)
-        bound += [
-            (f, c, take[k] * (of_column(c) * duration * inside).sum(axis=1)) for c, of in columns if of == k and some(0.95)
-        ]  # fmt: skip
+        for c, of in columns:
+            if of == k and some(0.95):
+                bound.append((f, c, take[k] * (of_column(c) * duration * inside).sum(axis=1)))
     bound_amount = np.stack([x[2] for x in bound], axis=1) if bound else np.zeros((S, 0))
     make_up_share = np.where(rng.random(K) < 0.4, rng.uniform(0.3, 1.0, K), 0.0)
     carry_share = np.where(rng.random(K) < 0.4, rng.uniform(0.3, 1.0, K), 0.0)
@@ -252,7 +250,8 @@ def random_program(
         make_up_floors=rng.integers(1, 4, K), carry_share=carry_share, carry_floors=rng.integers(1, 4, K),
         carry_refund=rng.uniform(0.0, 0.8, F) * min(over_cost.min(), short_cost.min()),
         open_pool=open_pool, open_cost=rng.uniform(0.8, 3.0, (L, T)) * duration,
-        open_max=rng.uniform(0.0, 15.0, (S, L, T)), stock=rng.uniform(0.0, 3.0, (S, P, T)) * (rng.random(P) < 0.5)[:, None],
+        open_max=rng.uniform(0.0, 15.0, (S, L, T)),
+        stock=rng.uniform(0.0, 3.0, (S, P, T)) * (rng.random(P) < 0.5)[:, None],
         demand=demand, unserved_cost=rng.uniform(3.0, 9.0, (D, T)) * duration, backlog_max=backlog,
         arc_demand=arc_demand, arc_pool=arc_pool, arc_yield=arc_yield,
         arc_cost=rng.uniform(0.0, 0.2, (A, T)) * (rng.random((A, 1)) < 0.5), arc_open=rng.random((A, T)) < 0.85,
@@ -263,17 +262,24 @@ def random_program(
         transfer_limit=np.where((rng.random(X) < 0.6) & (W > 0), rng.integers(0, max(W, 1), X), NONE),
         way_max=rng.uniform(1.0, 20.0, (W, T)),
         pool_vendor=pool_vendor, pool_mw=pool_mw, pool_carbon=pool_carbon,
-        power_max=np.where(rng.random(T) < 0.6, rng.uniform(5.0, 40.0, T), np.inf) if limited_power else np.full(T, np.inf),
+        power_max=np.where(limited_power & (rng.random(T) < 0.6), rng.uniform(5.0, 40.0, T), np.inf),
         carbon_max=np.where(limited_carbon, rng.uniform(2.0, 30.0, Y), np.inf),
         carbon_cost=rng.uniform(0.05, 0.5, Y), demand_critical=rng.random(D) < 0.6,
         critical_share_max=float(rng.uniform(0.4, 0.8)) if some(0.5) else float("nan"),
     )  # fmt: skip
 
 
-def tiny_program(seed: int) -> Program:
-    """A program with at most four binary columns, for enumeration."""
-    program = random_program(seed, periods=4, scenarios=2, rows=4, pools=2, vendors=2, classes=2, binaries=False)
-    return replace(program, names={})
+def tiny_program(seed: int, most: int = 4) -> Program:
+    """A program with at least one and at most `most` binary columns that are free, for enumeration."""
+    for attempt in range(1000):
+        program = random_program(
+            1_000_000 + 1000 * seed + attempt, periods=4, scenarios=2, rows=2 + seed % 2, pools=2, vendors=2, classes=2
+        )
+        free = int((program.sign_lower < program.sign_upper).sum() + (program.later_action == SIGN).sum())
+        free += len(program.port_cost) + int((program.site_committed < 1).sum())
+        if 1 <= free <= most:
+            return program
+    raise AssertionError("no such program; change the sizes")
 
 
 def families_everywhere() -> tuple[str, ...]:

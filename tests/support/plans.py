@@ -164,7 +164,7 @@ def invented(
                           unserved_high_units=lost * 5, backlog_units=0.0)
             )  # fmt: skip
 
-    decisions = _decisions(chance, contracts, months, size, scale, pool_ids)
+    decisions = _decisions(chance, contracts, months=months, size=size, scale=scale, pools=pool_ids)
     signed = [d for d in decisions if d.signed]
     base = sum(d.committed_present_value_usd for d in signed) or 1.0
     costs = [base * (1.0 + 0.25 * s / scenarios + (0.3 if s == scenarios - 1 else 0)) for s in range(scenarios)]
@@ -176,7 +176,8 @@ def invented(
             weight_fraction=tail[s],
             cost_present_value_usd=c,
             components_present_value_usd={
-                "committed_fees": base * 0.95, "on_demand": (c - base) * 0.4 + base * 0.08, "unserved": (c - base) * 0.6,
+                "committed_fees": base * 0.95, "on_demand": (c - base) * 0.4 + base * 0.08,
+                "unserved": (c - base) * 0.6,
                 "residual_value": -base * 0.03,
             },
         )
@@ -196,7 +197,8 @@ def invented(
         "gap_fraction": (objective - bound) / objective,
         "certificate": Certificate(
             lower_usd=bound, upper_usd=objective, gap_fraction=(objective - bound) / objective, worst_residual=3.1e-10,
-            recounted_usd=objective * (1 + 2e-13), data_hash="3f" * 32, versions={"argosy": "0.1.0", "highspy": "1.14.0"},
+            recounted_usd=objective * (1 + 2e-13), data_hash="3f" * 32,
+            versions={"argosy": "0.1.0", "highspy": "1.14.0"},
         ),
         "risk_aversion_fraction": 0.3, "tail_fraction": 0.9, "discount_rate_fraction": 0.1, "expected_usd": expected,
         "tail_usd": costs[-1], "seed": 7, "scenarios": rows, "decisions": decisions,
@@ -229,7 +231,8 @@ def invented(
             for v, c in sorted(by_vendor.items(), key=lambda kv: -kv[1])
         ),
         "adequacy": tuple(
-            AdequacyMonth(month=d, lost=_VENDORS[(d - START) // 12 % 3], required_units=size * 1.4 * 1.012 ** (d - START),
+            AdequacyMonth(month=d, lost=_VENDORS[(d - START) // 12 % 3],
+                          required_units=size * 1.4 * 1.012 ** (d - START),
                           remaining_units=size * (1.3 + (d - START) / 30),
                           gap_units=max(0.0, size * (1.4 * 1.012 ** (d - START) - 1.3 - (d - START) / 30)))
             for d in dates
@@ -250,7 +253,7 @@ def invented(
 
 
 def _decisions(
-    chance: random.Random, count: int, months: int, size: float, scale: float, pools: list[str]
+    chance: random.Random, count: int, *, months: int, size: float, scale: float, pools: list[str]
 ) -> tuple[ContractDecision, ...]:
     rows = []
     for i in range(count):
@@ -289,7 +292,8 @@ def _commitments(signed: list[ContractDecision], months: int) -> tuple[Commitmen
             committed = d.size * (12 if spend else 8760) * (0.5 if y == 0 else 1.0)
             used = committed * (0.62 + 0.11 * ((i + y) % 5))
             rows.append(
-                CommitmentYear(contract=d.contract, start=d.start.plus(12 * y), unit="usd" if spend else "accelerator_hours",
+                CommitmentYear(contract=d.contract, start=d.start.plus(12 * y),
+                               unit="usd" if spend else "accelerator_hours",
                                committed=committed, used=used, shortfall=max(0.0, committed - used),
                                over_take=max(0.0, used - committed), made_up=0.0, fee_usd=d.committed_usd / years)
             )  # fmt: skip

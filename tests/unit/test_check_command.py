@@ -79,6 +79,15 @@ def test_notes_say_what_is_perhaps_not_meant(tmp_path: Path) -> None:
     ]
 
 
+def test_a_price_per_instance_is_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "p.yaml"
+    path.write_text(example().replace("usd_per_accelerator_hour: 2.10}", "usd_per_accelerator_hour: 63.3}"), "utf-8")
+    result = run("check", path)
+    assert result.exit_code == 0
+    [note] = [line for line in result.stdout.splitlines() if line.startswith("note: ")]
+    assert note.startswith("note: contract aws-spot asks 63.3 USD per accelerator-hour; the highest public price is ")
+
+
 def test_problems_are_lines_on_stderr(tmp_path: Path) -> None:
     path = tmp_path / "p.yaml"
     path.write_text(BASE.replace("max_mw: 10,", "max_mw: x,").replace("count: 4", "count: -1"), encoding="utf-8")

@@ -237,8 +237,7 @@ def test_nothing_is_wrong_with_the_base() -> None:
     reach = Reach(portfolio)
     pools = {w.id: [pool.id for pool in reach.pools(w)] for w in portfolio.workloads}
     assert pools == {"train": ["acme-h100", "acme-spot", "zenith-tpu", "own-h100"], "chat": ["acme-h100", "own-h100"]}
-    most = {pool.id: reach.most(pool) for pool in portfolio.pools}
-    assert most == {"acme-h100": None, "acme-spot": None, "zenith-tpu": None, "own-h100": 500.0}
+    assert reach.most == {"acme-h100": None, "acme-spot": None, "zenith-tpu": None, "own-h100": 500.0}
 
 
 NORTH, EAST = (Region(id=f"a/{name}", vendor="a", jurisdiction="US") for name in ("north", "east"))

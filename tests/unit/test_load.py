@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
 
+from argosy import kinds
 from argosy.errors import BadInput, OutsideError, Problem
 from argosy.files import load
 from argosy.files.example import example
@@ -361,3 +363,31 @@ def test_messages_stay_as_they_are(name: str) -> None:
 )
 def test_examples_load(path: Path) -> None:
     assert load(path, Settings(), catalogue=bundled())
+
+
+PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "files.md").read_text(encoding="utf-8")
+WHOLE, *_ = re.findall(r"```yaml portfolio\n(.*?)```", PAGE, re.DOTALL)
+SECTIONS = re.findall(r"```yaml section\n(.*?)```", PAGE, re.DOTALL)
+
+
+@pytest.mark.parametrize("section", ["# none\n", *SECTIONS], ids=lambda text: " ".join(text.split()[:5]))
+def test_the_page_of_files_shows_what_loads(tmp_path: Path, section: str) -> None:
+    (tmp_path / "a.yaml").write_text(WHOLE, encoding="utf-8")
+    (tmp_path / "b.yaml").write_text(section, encoding="utf-8")
+    assert load(tmp_path, Settings(), catalogue=bundled()).name == "small"
+
+
+def test_the_page_of_files_shows_every_kind() -> None:
+    for kind in (*kinds.load("argosy.model.contract", "Contract"), *kinds.load("argosy.model.workload", "Workload")):
+        assert f"    kind: {kind}\n" in PAGE
+
+
+def test_the_page_of_files_explains_every_code() -> None:
+    source = Path(__file__).parents[2] / "src" / "argosy"
+    texts = [p.read_text(encoding="utf-8") for p in (source / "files").glob("*.py")]
+    texts += [p.read_text(encoding="utf-8") for p in (source / "model" / "consistency").glob("*.py")]
+    texts += [(source / name).read_text(encoding="utf-8") for name in ("model/reach.py", "cli/init.py")]
+    families = "yaml|file|field|kind|reference|id|demand|residency|date|scenario|clause|pool|contract|link|carbon|power"
+    used = {code for text in texts for code in re.findall(rf'"((?:{families})\.[a-z_0-9]+)"', text)}
+    explained = re.findall(r"^\| `([a-z]+\.[a-z_0-9]+)` \|", PAGE, re.MULTILINE)
+    assert sorted(used) == sorted(explained)

@@ -71,6 +71,21 @@ def test_tables_say_what_decides() -> None:
     assert plan.certificate.data_hash in text
 
 
+@pytest.mark.parametrize("width", [80, 100])
+def test_numbers_are_never_cut(width: int) -> None:
+    plan = plans.frontier()
+    wide = tuple(
+        d.model_copy(
+            update={"contract": f"{d.contract}-{'x' * 60}", "vendor": "a-vendor-with-a-long-name", "size": 4.39e9}
+        )
+        for d in plan.decisions
+    )
+    text = printed(plan.model_copy(update={"decisions": wide}), width)
+    total = sum(d.committed_usd for d in plan.decisions if d.signed)
+    assert f" {total / 1e9:,.1f}\n" in text
+    assert "billion/mo" in text
+
+
 def test_all_served_is_said() -> None:
     plan = plans.small()
     work = tuple(w.model_copy(update={"unserved_units": 0.0, "unserved_high_units": 0.0}) for w in plan.work)

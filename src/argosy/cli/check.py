@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,10 +12,15 @@ import typer
 from argosy.cli.problems import print_json, reported
 from argosy.files.load import load
 from argosy.market.catalogue import bundled
+from argosy.model.agreement import Committed
+from argosy.model.catalogue import Catalogue
+from argosy.model.open_supply import Open
 from argosy.model.portfolio import Portfolio
 from argosy.model.reach import Reach
 from argosy.settings import Settings
 
+# Public prices of one chip differ by a factor of three between vendors; an instance has eight accelerators.
+FAR_ABOVE = 3.0
 SECTIONS = ("pools", "sites", "datasets", "contracts", "workloads", "uncertainties")
 
 
@@ -25,18 +31,19 @@ def check(
     """Check a portfolio: every problem with its line, or a short summary when all is well."""
     with reported(as_json):
         catalogue = bundled()
-        answer = summary(load(portfolio, Settings(), catalogue=catalogue).with_catalogue(catalogue))
+        answer = summary(load(portfolio, Settings(), catalogue=catalogue), catalogue)
         if as_json:
             print_json({"status": "ok", **answer})
         else:
             typer.echo("\n".join(_lines(answer)))
 
 
-def summary(portfolio: Portfolio) -> dict[str, Any]:
+def summary(portfolio: Portfolio, catalogue: Catalogue) -> dict[str, Any]:
     """Counts, the horizon, the pools each workload can use, and what is in order but perhaps not meant.
 
-    The portfolio is with its catalogue. The keys are those of `--json` and stay as they are.
+    The keys are those of `--json` and stay as they are.
     """
+    portfolio = portfolio.with_catalogue(catalogue)
     reach, horizon = Reach(portfolio), portfolio.horizon
     return {
         "name": portfolio.name,
@@ -53,7 +60,7 @@ def summary(portfolio: Portfolio) -> dict[str, Any]:
         "workloads": [
             {"id": w.id, "kind": w.kind, "pools": [pool.id for pool in reach.pools(w)]} for w in portfolio.workloads
         ],
-        "notes": _notes(portfolio, reach),
+        "notes": [*_notes(portfolio, reach), *_price_notes(portfolio, catalogue)],
     }
 
 
@@ -75,6 +82,27 @@ def _notes(portfolio: Portfolio, reach: Reach) -> list[str]:
     unread = [d.id for d in portfolio.datasets if d.id not in read]
     if unread:
         notes.append(f"no workload reads the datasets {', '.join(unread)}")
+    return notes
+
+
+def _price_notes(portfolio: Portfolio, catalogue: Catalogue) -> list[str]:
+    """Prices far above every public one for the chip: per instance, perhaps, and not per accelerator."""
+    highest: dict[str, float] = {}
+    for offer in catalogue.offers:
+        highest[offer.silicon] = max(offer.usd_per_accelerator_hour, highest.get(offer.silicon, 0.0))
+    chips = {pool.id: pool.silicon for pool in portfolio.pools}
+    notes = []
+    for contract in portfolio.contracts:
+        if isinstance(contract, Committed):
+            price = contract.usd_per_accelerator_hour
+        elif isinstance(contract, Open):
+            price = min(tier.usd_per_accelerator_hour for tier in contract.tiers)
+        else:
+            continue
+        public = max(highest.get(chips[pool], math.inf) for pool in contract.pool_ids())
+        if price > FAR_ABOVE * public:
+            asks = f"contract {contract.id} asks {price:g} USD per accelerator-hour"
+            notes.append(f"{asks}; the highest public price is {public:g}: is it a price per instance?")
     return notes
 
 

@@ -10,13 +10,14 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from argosy.model.decision import Infeasible, Plan
 from argosy.report import require_certificate
-from argosy.report.decision_sections import ACTIONS, contract_name
+from argosy.report.decision_sections import ACTIONS, contract_name, sorted_decisions
 from argosy.report.format import ABSENT, Scale, clean, clip, month, number, percent, plural, quantity, usd, words
 from argosy.report.limit_sections import amount_short
 from argosy.report.money_sections import fiscal, net
@@ -29,8 +30,7 @@ _MOST_ROWS = 40
 
 
 def plan_tables(plan: Plan, console: Console) -> None:
-    """Print the headline and every table that the plan has data for. CheckFailed when its certificate is not"
-    " sound."""
+    """Print the headline and every table that the plan has data for; CheckFailed without a sound certificate."""
     require_certificate(plan)
     show = _Shower(console)
     show.line(clip(plan.title, WIDTH), "bold")
@@ -56,7 +56,7 @@ def infeasible_tables(answer: Infeasible, console: Console) -> None:
         for e in answer.excuses
     ]
     if rows:
-        show.table("Limits that cannot hold together", ("*Limit", "About", "#Short by", "*Smallest change"), rows)
+        show.table("Limits that cannot hold together", ("*Limit", "About", "~Short by", "*Smallest change"), rows)
     show.line(f"Data {answer.data_hash[:16]}", "dim")
 
 
@@ -73,33 +73,38 @@ class _Shower:
     def table(
         self, title: str, heads: Sequence[str], rows: Sequence[Sequence[RenderableType]], foot: Sequence[str] = ()
     ) -> None:
-        """A table from short notation: `#` marks numbers, `*` a column that takes what is left and folds."""
+        """A table from short notation: `#` marks numbers, `~` right ones that may fold, `*` wide text."""
         made = Table(
             box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), show_footer=bool(foot), show_edge=False,
             header_style="dim",
         )  # fmt: skip
         for i, head in enumerate(heads):
-            is_number, is_wide = head.startswith("#"), head.startswith("*")
+            is_number, is_wide, is_right = head.startswith("#"), head.startswith("*"), head.startswith("~")
             made.add_column(
-                head.lstrip("#*"),
+                head.lstrip("#*~"),
                 footer=foot[i] if foot else "",
-                justify="right" if is_number else "left",
+                justify="right" if is_number or is_right else "left",
                 no_wrap=is_number,
-                overflow="fold" if is_wide else "ellipsis",
-                min_width=14 if is_wide else None,
-                max_width=None if is_number else 66 if is_wide else 16,
+                overflow="fold" if is_wide or is_right else "ellipsis",
+                min_width=_widest(rows, foot, i) if is_number else 14 if is_wide else None,
+                max_width=None if is_number else 66 if is_wide else 24 if is_right else 12 if head == "Kind" else 16,
             )
         for cells in rows[:_MOST_ROWS]:
             made.add_row(*(Text(clean(c)) if isinstance(c, str) else c for c in cells))
         self.line(f"\n{title}", "bold")
         self.console.print(made, width=self.width)
         if len(rows) > _MOST_ROWS:
-            self.line(f"{len(rows) - _MOST_ROWS:,} more rows in the report and with --json.", "dim")
+            self.line(f"{plural(len(rows) - _MOST_ROWS, 'more row')} in the report and with --json.", "dim")
+
+
+def _widest(rows: Sequence[Sequence[RenderableType]], foot: Sequence[str], column: int) -> int:
+    """Columns that the longest number takes: numbers are never cut, names give way."""
+    texts = [str(row[column]) for row in rows[:_MOST_ROWS]] + ([foot[column]] if foot else [])
+    return max((cell_len(text) for text in texts), default=1)
 
 
 def _decisions(plan: Plan, show: _Shower) -> None:
-    signed = sorted((d for d in plan.decisions if d.signed), key=lambda d: (-d.committed_usd, d.contract))
-    others = sorted((d for d in plan.decisions if not d.signed), key=lambda d: d.contract)
+    signed, waiting, others = sorted_decisions(plan)
     if not plan.decisions:
         return
     scale = Scale.of(d.committed_usd for d in signed)
@@ -109,17 +114,20 @@ def _decisions(plan: Plan, show: _Shower) -> None:
         "not_chosen": Text("no", style="dim"),
     }
     rows: list[Sequence[RenderableType]] = []
-    for d in signed + others:
+    for d in signed + waiting + others:
         money = d.unit.startswith("usd")
-        size = d.size if d.signed else d.max_size
+        size = d.size if d.size > 0 else d.max_size
         text = f"{usd(size)}/mo" if d.unit == "usd_per_month" else usd(size) if money else number(round(size))
-        bill = scale.write(d.committed_usd) if d.signed else ABSENT
+        bill = scale.write(d.committed_usd) if d.size > 0 else ABSENT
         term = f"{d.start or ABSENT} – {d.end.plus(-1) if d.end else ABSENT}"
-        rows.append((clip(d.contract, 60), clip(d.vendor, 16), words(d.kind), verdicts[d.reason], text, term, bill))
-    heads = ("*Contract", "Vendor", "Kind", "Signed?", "#Size", "#First – last month", "#Bill")
+        verdict = Text("later") if d in waiting else verdicts[d.reason]
+        rows.append((clip(d.contract, 60), clip(d.vendor, 12), words(d.kind), verdict, text, term, bill))
+    heads = ("*Contract", "Vendor", "Kind", "Signed?", "~Size", "#First – last month", "#Bill")
     total = ("Total signed", "", "", "", "", "", scale.write(sum(d.committed_usd for d in signed)))
     title = f"Decisions: size in accelerators, bill in {scale.word} (minimum over the horizon, as written)"
-    show.table(title, heads, rows, total)
+    # On a narrow terminal the kind, which the report has too, gives way to the numbers.
+    kept = [i for i, head in enumerate(heads) if head != "Kind" or show.width >= 96]
+    show.table(title, [heads[i] for i in kept], [[row[i] for i in kept] for row in rows], [total[i] for i in kept])
 
 
 def _later(plan: Plan, show: _Shower) -> None:
@@ -194,7 +202,7 @@ def _excuses(plan: Plan, show: _Shower) -> None:
     rows = [(clip(e.subject, 60), clip(e.limit, 120), amount_short(e), clip(e.remedy, 160)) for e in plan.excuses]
     if rows:
         show.table(
-            "What was not done, and what would change it", ("*About", "*What binds", "#Short by", "*Remedy"), rows
+            "What was not done, and what would change it", ("*About", "*What binds", "~Short by", "*Remedy"), rows
         )
 
 

@@ -5,10 +5,8 @@
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Iterable, Sequence
-from difflib import get_close_matches
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import ValidationError
@@ -16,21 +14,22 @@ from pydantic_core import ErrorDetails
 
 from argosy.errors import Problem
 from argosy.files.schema import resolved, schema, step_into
+from argosy.files.wording import SHORT_NAME, found, listed, near, range_hint, type_hint, wanted
 from argosy.files.yaml_tree import Branch, Step, dotted, shown
 
 
 def problems(error: ValidationError, top: Branch) -> list[Problem]:
     """Every error of a validation as a problem at its place, without the ones that only follow from another."""
-    found = {}
+    last = {}
     lists_with_faults: set[tuple[Step, ...]] = set()
     for detail in error.errors(include_url=False):
         path, at_key = _path(detail, top)
         lists_with_faults.update(path[:i] for i in range(len(path)))
         # A union reports once per choice; the last one is the choice that reads text.
-        found[(path, at_key, _group(detail))] = detail
+        last[(path, at_key, _group(detail))] = detail
     return [
         _problem(detail, path, at_key, top)
-        for (path, at_key, _), detail in found.items()
+        for (path, at_key, _), detail in last.items()
         if not (
             detail["type"] in ("too_short", "too_long")
             and path in lists_with_faults
@@ -139,10 +138,10 @@ def _missing(path: tuple[Step, ...], parent: dict[str, Any], branch: Branch) -> 
     about = (node.get("description") or resolved(node).get("description") or "").split("\n")[0].rstrip(".")
     owner = branch.value.get("id") if isinstance(branch.value, dict) else None
     of = f" of {shown(owner)}" if isinstance(owner, str) else ""
-    wanted = wanted(resolved(node))
+    right = wanted(resolved(node))
     if not about:
-        return f"this field{of} is required: {wanted}"
-    return f"this field{of} is required: {about}" + ("" if wanted.startswith((SHORT_NAME, "text")) else f" ({wanted})")
+        return f"this field{of} is required: {right}"
+    return f"this field{of} is required: {about}" + ("" if right.startswith((SHORT_NAME, "text")) else f" ({right})")
 
 
 def _unknown(path: tuple[Step, ...], parent: dict[str, Any], owner: Any) -> str:

@@ -39,6 +39,7 @@ def listed(words: Iterable[str], most: int = 12) -> str:
 
 
 def found(value: Any) -> str:
+    """The value in words."""
     if value is None:
         return "an empty value"
     if isinstance(value, bool):
@@ -106,6 +107,7 @@ def range_hint(name: str, value: Any, node: dict[str, Any]) -> str:
 
 
 def type_hint(name: str, value: Any, node: dict[str, Any]) -> str:
+    """How a value of the wrong type was probably meant."""
     kind = node.get("type")
     if value is None and kind == "array":
         return "; put entries below it, write [], or delete the line"

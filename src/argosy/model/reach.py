@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from argosy.model.agreement import Capacity
+from argosy.model.agreement import Agreement, Capacity
 from argosy.model.fault import Fault
 from argosy.model.load import Load
 from argosy.model.open_supply import Open
@@ -43,9 +43,30 @@ class Reach:
         own = {pool.id for pool in self.portfolio.pools if any(pool.existing_accelerators.values())}
         return frozenset(named | own)
 
+    @cached_property
+    def unpriced(self) -> frozenset[tuple[str, str]]:
+        """Homes and other regions with a pool, between which no link has a price."""
+        homes = {home for workload in self.portfolio.workloads for home in workload.homes}
+        ends = {pool.region for pool in self.portfolio.pools}
+        return frozenset(
+            (home, end)
+            for home in homes
+            for end in ends - {home}
+            if link_between(self.portfolio.links, self.regions[home], self.regions[end]) is None
+        )
+
     def pools(self, workload: Load) -> tuple[Pool, ...]:
         """Pools that the workload may use, porting included."""
-        return tuple(pool for pool in self.portfolio.pools if self.obstacle(workload, pool) is None)
+        # Pools that differ in their name only have one answer; a large portfolio has many of them.
+        answers: dict[tuple[str, str, str, bool], bool] = {}
+        usable = []
+        for pool in self.portfolio.pools:
+            like = (pool.silicon, pool.region, pool.tier, pool.id in self.supplied)
+            if like not in answers:
+                answers[like] = self.obstacle(workload, pool) is None
+            if answers[like]:
+                usable.append(pool)
+        return tuple(usable)
 
     def obstacle(self, workload: Load, pool: Pool) -> str | None:
         """The first reason why the workload cannot use the pool, as a short word; None when it can."""
@@ -71,24 +92,29 @@ class Reach:
             return "supply (no contract names the pool and it has no existing accelerators)"
         return None
 
-    def most(self, pool: Pool) -> float | None:
-        """Accelerators that the pool can ever hold; None when nothing clear bounds it."""
-        total = max(pool.existing_accelerators.values(), default=0.0)
-        years = self.portfolio.horizon.months / 12
-        drawn = bool(self.portfolio.uncertainties)
+    @cached_property
+    def most(self) -> Mapping[str, float | None]:
+        """Accelerators that each pool can ever hold; None when nothing clear bounds it."""
+        most: dict[str, float | None] = {
+            pool.id: max(pool.existing_accelerators.values(), default=0.0) for pool in self.portfolio.pools
+        }
         for contract in self.portfolio.contracts:
-            if pool.id not in contract.pool_ids():
-                continue
-            if isinstance(contract, Capacity):
-                size = contract.max_accelerators if contract.accelerators is None else contract.accelerators
-                more = sum(clause.max_fraction for clause in (contract.expansion_option, contract.backstop) if clause)
-                total += (size or 0.0) * (1 + more)
-            elif isinstance(contract, Open) and not drawn and not self._amounts_vary():
-                growth = max(1.0, contract.growth_per_year_ratio**years)
-                total += growth * sum(tier.accelerators for tier in contract.tiers)
-            else:
-                return None
-        return total
+            added = self._added(contract)
+            for pool in set(contract.pool_ids()):
+                known = most[pool]
+                most[pool] = None if known is None or added is None else known + added
+        return most
+
+    def _added(self, contract: Agreement) -> float | None:
+        """The most that a contract can ever add to one of its pools."""
+        if isinstance(contract, Capacity):
+            size = contract.max_accelerators if contract.accelerators is None else contract.accelerators
+            more = sum(clause.max_fraction for clause in (contract.expansion_option, contract.backstop) if clause)
+            return (size or 0.0) * (1 + more)
+        if isinstance(contract, Open) and not self.portfolio.uncertainties and not self._amounts_vary():
+            growth = max(1.0, float(contract.growth_per_year_ratio ** (self.portfolio.horizon.months / 12)))
+            return growth * sum(tier.accelerators for tier in contract.tiers)
+        return None
 
     def _amounts_vary(self) -> bool:
         return any(scenario.capacity_factor for scenario in self.portfolio.scenarios.given)
@@ -114,7 +140,7 @@ def _demand(reach: Reach, i: int, workload: Load) -> Iterator[Fault]:
     if not pools:
         yield _unsellable(reach, i, workload)
         return
-    bounds = [reach.most(pool) for pool in pools]
+    bounds = [reach.most[pool.id] for pool in pools]
     known = [bound for bound in bounds if bound is not None]
     if len(known) == len(bounds) and workload.gang_accelerators > max(known):
         most = f"the largest can ever hold {max(known):g}"
@@ -146,13 +172,11 @@ def _unsellable(reach: Reach, i: int, workload: Load) -> Fault:
 
 def _links(reach: Reach, i: int, workload: Load, pools: tuple[Pool, ...]) -> Iterator[Fault]:
     for home in workload.homes:
-        for region in dict.fromkeys(pool.region for pool in pools):
-            if region == home:
-                continue
-            link = link_between(reach.portfolio.links, reach.regions[home], reach.regions[region])
-            if link is None:
-                message = f"data would move from {home} to {region}, but no link has a price for it; add one to links"
-                yield Fault(("workloads", i, "homes", home), "link.missing", message, at_key=True)
+        ends = [end for end in dict.fromkeys(pool.region for pool in pools) if (home, end) in reach.unpriced]
+        if ends:
+            where = ", ".join(ends[:5]) + (f" and {len(ends) - 5} more" if len(ends) > 5 else "")
+            message = f"data would move from {home} to {where}, but no link has a price for it; add one to links"
+            yield Fault(("workloads", i, "homes", home), "link.missing", message, at_key=True)
 
 
 def _policies(reach: Reach) -> Iterator[Fault]:

@@ -41,6 +41,7 @@ class _Ledger:
 
     def _note(self, rule: str, violation: Floats, scale: Floats) -> None:
         worst = float((violation / np.maximum(1.0, scale)).max(initial=0.0))
+        worst = np.inf if np.isnan(worst) else worst  # what cannot be compared is not kept
         self.residual[rule] = max(self.residual.get(rule, 0.0), worst)
 
     def equal(self, rule: str, left: Floats, right: Floats) -> None:
@@ -199,8 +200,8 @@ def _limits(program: Program, values: Values, book: _Ledger) -> None:
     chance = program.probability @ program.later_member if len(program.later_row) else np.zeros(0)
     np.add.at(committed, of, program.committed_value[of] * x["later"][sign] * chance[sign])
     by_vendor = np.bincount(program.row_vendor, weights=committed, minlength=len(program.vendor_share_max))
-    limit = np.where(np.isnan(program.vendor_share_max), np.inf, program.vendor_share_max)
-    book.below("F4.C", by_vendor.astype(float), np.where(np.isinf(limit), np.inf, limit * committed.sum()))
+    limited = ~np.isnan(program.vendor_share_max)
+    book.below("F4.C", by_vendor[limited].astype(float), program.vendor_share_max[limited] * committed.sum())
     remains = program.adequacy_base + np.einsum("qkt,k->qt", program.adequacy_size, x["size"])
     book.below("F4.N1", program.adequacy_required - remains, x["gap"])
     book.below("F4.Z", program.site_min * x["build"], x["power"])

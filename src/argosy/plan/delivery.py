@@ -36,6 +36,17 @@ def first_delivery(row: Supply) -> int:
     return min((t.month for t in row.tranches), default=0)
 
 
+def first_credit(row: Supply, delay_months: int) -> int:
+    """Month in which a prepayment begins to come back: with the first bill, so it waits for late delivery as bills do.
+
+    What is refundable comes back on the dates written.
+    """
+    first = first_delivery(row)
+    assert row.commitment is not None
+    waits = row.commitment.follows_delivery and not (row.paid_ahead is not None and row.paid_ahead.refundable)
+    return first + delay_months if waits and first >= 0 else first
+
+
 @dataclass(frozen=True, slots=True)
 class Fees:
     """What a row's commitment costs per unit of size, in money of the program."""
@@ -82,7 +93,7 @@ def whole_term_fee(row: Supply, fees: Fees) -> float:
 
 
 def credits(ahead: PaidAhead, first: int, months: int, default_month: int | None) -> Floats:
-    """(months,) share of a prepayment that comes back in each month, in equal parts from first delivery.
+    """(months,) share of a prepayment that comes back in each month, in equal parts from the month `first`.
 
     Parts before the horizon are gone. After default nothing more comes, except what is left where it is refundable.
     """

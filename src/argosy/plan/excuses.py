@@ -1,39 +1,73 @@
 """Excuses: why a candidate was not signed and work was not done, and the smallest change that would do (F8.3).
 
-F8.3  fee cut = reduced cost / committed value * fee: what the price must fall so that the first unit pays.
+F8.3  fee cut = reduced cost / fee value * fee: what the price must fall so that the first unit pays. The fee value is
+      what in the reduced cost of a unit of size is proportional to its committed fee.
 """
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 
 from argosy.model.decision import Excuse
 from argosy.model.supply import Supply
+from argosy.plan import delivery
 from argosy.plan.inputs import Inputs
-from argosy.plan.layout import first_columns
+from argosy.plan.layout import Axis, first_columns
 from argosy.plan.program import NONE
-from argosy.plan.solve import Solution
+from argosy.plan.solution import Solution
+from argosy.plan.supply_arrays import flow
 from argosy.plan.values import Values
 
 SMALL = 1e-6
 
 
-def excuses(inputs: Inputs, values: Values, solution: Solution) -> tuple[Excuse, ...]:
-    """One excuse per unsigned candidate, then one per workload that is not fully served."""
+def excuses(inputs: Inputs, values: Values, solution: Solution, rows: Axis) -> tuple[Excuse, ...]:
+    """One excuse per unsigned candidate, then one per workload that is not fully served; `rows` of the first stage."""
     out: list[Excuse] = []
-    seen: set[str] = set()
-    for k, row in enumerate(inputs.world.sized):
-        later = [e for e, x in enumerate(inputs.later) if x.row == k and row.sign_month > 0]
-        used = values.first["size"][k] > SMALL or any(values.first["later"][e] > SMALL for e in later)
-        signed = {r.contract for i, r in enumerate(inputs.world.sized) if values.first["size"][i] > SMALL}
-        if row.signed_size is None and not used and row.contract not in signed | seen:
+    sized = inputs.world.sized
+    seen = {row.contract for k, row in enumerate(sized) if values.first["size"][k] > SMALL}
+    seen |= {sized[x.row].contract for e, x in enumerate(inputs.later) if values.first["later"][e] > SMALL}
+    for k, row in enumerate(sized):
+        if row.signed_size is None and row.contract not in seen:
             seen.add(row.contract)
-            out.append(_unsigned(inputs, values, solution, k))
+            out.append(_unsigned(inputs, values, solution, rows, k))
     out.extend(_unserved(inputs, values))
     return tuple(out)
 
 
-def _unsigned(inputs: Inputs, values: Values, solution: Solution, k: int) -> Excuse:
+def _fee_value(inputs: Inputs, solution: Solution, rows: Axis, k: int) -> float:
+    """The part of a size's reduced cost that is proportional to its fee: bills and prepayment less credits over the
+
+    weighted futures, and what they take of the limits on cash, concentration and prepayment.
+    """
+    world, program = inputs.world, inputs.program
+    row, calendar = world.sized[k], world.calendar
+    assert row.commitment is not None
+    fees = replace(delivery.Fees.of(row, calendar, world.accelerator_scale, world.money_scale), late=0.0)
+    discount = calendar.discount[calendar.period_of_month]
+    rate = fees.amount * row.commitment.take_or_pay_fraction * fees.committed
+    value = 0.0
+    for s, weight in enumerate(solution.weight):
+        part = flow(world, row, fees, s, None)
+        value += float(weight) * float(((part.owed * rate + part.extra) * discount).sum())
+    if row.paid_ahead is not None and 0 <= row.paid_ahead.pay_month < len(discount):
+        paid = row.paid_ahead.fraction * delivery.whole_term_fee(row, fees)
+        value += paid * float(discount[row.paid_ahead.pay_month])
+    dual = solution.first_dual
+    years = np.flatnonzero(np.isfinite(program.cash_limit))
+    if row.build is None:
+        value -= float(program.size_cash[k, years] @ dual[rows.at("F4.Y")].sum(axis=1))
+    vendors = np.flatnonzero(~np.isnan(program.vendor_share_max))
+    share = (vendors == program.row_vendor[k]) - program.vendor_share_max[vendors]
+    value -= float(program.committed_value[k] * share @ dual[rows.at("F4.C")])
+    ahead = np.flatnonzero(program.prepay_max > 0)
+    value += float((program.prepay_max * (np.arange(len(program.prepay_max)) == k))[ahead] @ dual[rows.at("F4.PP")])
+    return value
+
+
+def _unsigned(inputs: Inputs, values: Values, solution: Solution, rows: Axis, k: int) -> Excuse:
     world, program = inputs.world, inputs.program
     siblings = [i for i, row in enumerate(world.sized) if row.contract == world.sized[k].contract]
     position = first_columns(program).at("size")
@@ -66,7 +100,7 @@ def _unsigned(inputs: Inputs, values: Values, solution: Solution, k: int) -> Exc
             remedy="offer a smaller minimum" if least > 0 else "ask for a smaller gap",
         )  # fmt: skip
     assert row.commitment is not None
-    value = float(program.committed_value[best])
+    value = _fee_value(inputs, solution, rows, best)
     if value <= SMALL:
         return Excuse(
             subject=subject, rule="F8.3", limit="its one-off cost is above what its capacity is worth",
@@ -87,7 +121,7 @@ def _unsigned(inputs: Inputs, values: Values, solution: Solution, k: int) -> Exc
             subject=subject, rule="F8.3",
             limit=f"at {row.commitment.committed_usd:.3g} USD per accelerator-hour it costs more than it is worth",
             short=cut, unit="usd_per_accelerator_hour",
-            remedy=f"sign it below {row.commitment.committed_usd - cut:.3g} USD per accelerator-hour",
+            remedy=f"sign it below {row.commitment.committed_usd - cut:.6g} USD per accelerator-hour",
         )  # fmt: skip
     return Excuse(
         subject=subject, rule="F8.3", limit="its committed spend buys less than it costs",

@@ -16,7 +16,7 @@ from argosy.model.scenario import Scenario
 from argosy.plan import infeasible, result
 from argosy.plan.check import check
 from argosy.plan.inputs import inputs
-from argosy.plan.solve import Progress
+from argosy.plan.solution import Progress
 from argosy.plan.solve import solve as optimise
 from argosy.plan.template import build
 from argosy.plan.values import Values

@@ -15,7 +15,7 @@ from argosy.plan.calendar import STANDARD_HOURS
 from argosy.plan.inputs import Inputs
 from argosy.plan.layout import Axis
 from argosy.plan.program import Program
-from argosy.plan.solve import Solution
+from argosy.plan.solution import Solution
 from argosy.plan.values import Values
 from argosy.plan.world import World
 

@@ -30,7 +30,7 @@ from argosy.plan.excuses import excuses
 from argosy.plan.inputs import Inputs
 from argosy.plan.prices import price_terms, prices
 from argosy.plan.program import EXERCISE, EXIT, Floats
-from argosy.plan.solve import Solution
+from argosy.plan.solution import Solution
 from argosy.plan.template import Template
 from argosy.plan.values import Values
 from argosy.units import Month
@@ -108,7 +108,7 @@ def plan(reader: Reader, certificate: Certificate, seed: int) -> Plan:
         vendor_shares=_vendor_shares(reader),
         adequacy=_adequacy(reader),
         footprint=_footprint(reader),
-        excuses=excuses(reader.inputs, reader.values, solution),
+        excuses=excuses(reader.inputs, reader.values, solution, reader.template.first.rows),
     )
 
 
@@ -147,7 +147,7 @@ def _decisions(reader: Reader) -> tuple[ContractDecision, ...]:
     later_size = _mean_later_sizes(reader)
     out = []
     for contract, rows in by_contract.items():
-        chosen = max(rows, key=lambda k: x["size"][k])
+        chosen = max(rows, key=lambda k: x["size"][k] + later_size[k])
         row, unit = world.sized[chosen], world.size_unit(world.sized[chosen])
         size = float(x["size"][chosen]) * unit
         given = row.signed_size is not None

@@ -7,9 +7,7 @@ still open. The integers are then fixed and the linear program is solved once mo
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import replace
 
 import highspy
 import numpy as np
@@ -18,39 +16,9 @@ from argosy.clock import Clock
 from argosy.errors import SolverError
 from argosy.plan.extensive import Matrix, hand_over, tile
 from argosy.plan.program import Floats
+from argosy.plan.solution import Progress, Solution
 from argosy.plan.template import Template
 from argosy.settings import Settings
-
-INTEGER_TOLERANCE = 1e-6
-
-Progress = Callable[[str, float | None, float | None], None]
-"""Called with the step, the best cost so far and the bound so far; None is not known yet."""
-
-
-@dataclass(frozen=True, slots=True)
-class Solution:
-    """A plan in scaled units, with the duals of the program whose integers are fixed to it."""
-
-    status: Literal["optimal", "feasible"]
-    objective: float
-    bound: float
-    first: Floats
-    """First-stage columns."""
-    second: Floats
-    """(S, second-stage columns)."""
-    first_dual: Floats
-    """First-stage rows; what one more unit of right-hand side adds to the objective."""
-    second_dual: Floats
-    """(S, second-stage rows)."""
-    weight: Floats
-    """(S,) weight of each scenario's cost in the objective; sums to 1."""
-    reduced: Floats
-    """First-stage columns: cost of one more unit, with rows F4.A1 and F4.A2 left out."""
-
-    @property
-    def gap(self) -> float:
-        """How far the plan can be from the best one, as a share of its cost."""
-        return max(0.0, self.objective - self.bound) / max(abs(self.objective), 1e-9)
 
 
 def solve(
@@ -210,8 +178,7 @@ class _Run:
         return np.concatenate([solution.first, np.column_stack([solution.second, tail]).ravel()])
 
     def _with_bound(self, solution: Solution) -> Solution:
-        bounded = replace(solution, bound=min(self.bound, solution.objective))
-        return replace(bounded, status="optimal" if bounded.gap <= self.gap else "feasible")
+        return replace(solution, bound=min(self.bound, solution.objective)).judged(self.gap)
 
     def _solution(self, solver: highspy.Highs) -> Solution:
         matrix, program = self.matrix, self.template.program

@@ -44,13 +44,14 @@ class Flow:
 def later_columns(world: World) -> tuple[Later, ...]:
     """Every exercise, exit and later signing, one per information cluster at its date."""
     found: list[Later] = []
+    excluded = world.portfolio.policy.excluded_vendors
     for k, row in enumerate(world.sized):
         dates: list[tuple[int, int]] = []
         if row.option is not None:
             dates += [(EXERCISE, m) for m in row.option.exercise_months]
         if row.exit is not None:
             dates += [(EXIT, m) for m in row.exit.notice_given_months]
-        if row.signed_size is None and row.sign_month > 0:
+        if row.signed_size is None and row.sign_month > 0 and row.vendor not in excluded:
             dates.append((SIGN, row.sign_month))
         for action, month in dates:
             found.extend(Later(k, action, month, member) for member in clusters(world, month))
@@ -89,7 +90,7 @@ def flow(world: World, row: Supply, fees: Fees, s: int, later: Later | None) -> 
     if later is None or later.action == SIGN:
         if row.paid_ahead is not None and row.paid_ahead.fraction > 0:
             paid = row.paid_ahead.fraction * delivery.whole_term_fee(row, fees)
-            extra = extra - paid * delivery.credits(row.paid_ahead, delivery.first_delivery(row), months, default)
+            extra = extra - paid * delivery.credits(row.paid_ahead, delivery.first_credit(row, delay), months, default)
         return Flow(capacity, owed, extra)
     if later.action == EXERCISE:
         assert row.option is not None
@@ -342,7 +343,8 @@ def _prepay_credit(world: World, months: int, discount: Floats) -> Floats:
             continue
         for s in range(len(world.scenarios)):
             default = world.default_month(s, row.vendor)
-            back = delivery.credits(row.paid_ahead, delivery.first_delivery(row), months, default)
+            delay = effects.delay_months(world.scenarios[s], row.contract, row.vendor)
+            back = delivery.credits(row.paid_ahead, delivery.first_credit(row, delay), months, default)
             out[s, k] = (back * discount).sum() / (1 - row.paid_ahead.discount_fraction)
     return out
 
@@ -372,8 +374,8 @@ def _uses(world: World, line_row: list[int], fees: list[Fees], floor_row: Ints) 
             elif row.unit == "usd_per_month":
                 bound = np.where(here > 0, np.inf, 0.0)
             elif len(places) > 1:
-                size = (row.max_size if row.signed_size is None else row.signed_size) / world.accelerator_scale
-                bound = np.where(here < best, here * size, np.inf)
+                lower = world.calendar.total((here < best).astype(float)) > 0  # (S, T)
+                bound = np.where(lower[:, world.calendar.period_of_month], here * _most(world, row), np.inf)
             lines.append(n)
             pools.append(pool)
             draws.append(use.draw_per_accelerator_hour * (rate if row.unit == "usd_per_month" else 1.0))
@@ -395,8 +397,15 @@ def _uses(world: World, line_row: list[int], fees: list[Fees], floor_row: Ints) 
     }
 
 
+def _most(world: World, row: Supply) -> float:
+    """The most that a row's size, option and backstop can come to, in scaled accelerators."""
+    size = row.max_size if row.signed_size is None else row.signed_size
+    more = sum(clause.max_fraction for clause in (row.option, row.backstop) if clause is not None)
+    return size * (1 + more) / world.accelerator_scale
+
+
 def _mean_bound(world: World, bound: Floats) -> Floats:
-    """(S, T) mean of a monthly bound; a period in which every month is unbounded is unbounded."""
+    """(S, T) mean of a monthly bound; a period with a month that is unbounded is unbounded."""
     finite = np.where(np.isinf(bound), 0.0, bound)
     mean = world.calendar.mean(finite)
     unbounded = world.calendar.total(np.isinf(bound).astype(float)) > 0

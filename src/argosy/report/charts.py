@@ -6,6 +6,7 @@ caller puts the table of the same numbers beside it. An absent value leaves a ga
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -18,6 +19,8 @@ from argosy.units import Month
 
 WIDTH = 920.0
 HALF = 452.0
+LABELS = 252.0
+"""Room for the names of lying bars."""
 NOTHING = Markup()
 
 
@@ -73,7 +76,7 @@ def band(
     key: str, title: str, description: str, time: tuple[Sequence[Month], int],
     values: Mapping[str, Sequence[float]], *, unit: str,
 ) -> Markup:  # fmt: skip
-    """Demand as a band from `low` to `high` with its `mean`, what is `served`, and the unserved gap between them."""
+    """Demand as a band from `low` to `high` with its `mean`, what is `served`, and `unserved` hanging from the mean."""
     starts, lasts = time
     marks = svg.ticks(0.0, max([*values["high"], *values["mean"], *values["served"], 0.0]), 4)
     frame = _over_time(starts, lasts, marks, HALF, 232, right=10)
@@ -82,7 +85,7 @@ def band(
     def across(name: str) -> list[tuple[float, float]]:
         return [(x, frame.y(v)) for x, v in zip(xs, values[name], strict=True)]
 
-    gap = [(x, frame.y(min(s, m))) for x, s, m in zip(xs, values["served"], values["mean"], strict=True)]
+    gap = [(x, frame.y(m - u)) for x, m, u in zip(xs, values["mean"], values["unserved"], strict=True)]
     parts = [
         svg.y_axis(frame, marks, unit),
         svg.path(across("high") + across("low")[::-1], "band", closed=True),
@@ -118,15 +121,16 @@ def lines(
 
 def bars(
     key: str, title: str, description: str, names: Sequence[str], series: Sequence[Series], *, unit: str,
-    limits: Sequence[float | None] = (), limit_name: str = "limit", width: float = WIDTH, totals: bool = True,
+    limits: Sequence[float | None] = (), limit_name: str = "limit", above: Sequence[float | None] = (),
+    above_name: str = "", width: float = WIDTH,
 ) -> Markup:  # fmt: skip
-    """Upright stacked bars; negative parts hang below zero. `limits` are marks across single bars, None is no"
-    " mark."""
+    """Upright stacked bars; negative parts hang below zero. `limits` and `above` are marks across single bars."""
     highs = [sum(max(0.0, s.values[i]) for s in series) for i in range(len(names))]
     lows = [sum(min(0.0, s.values[i]) for s in series) for i in range(len(names))]
-    known = [limit for limit in limits if limit is not None]
+    known = [limit for limit in (*limits, *above) if limit is not None]
     marks, low_edge, high_edge = svg.axis(min([*lows, 0.0]), max([*highs, *known, 0.0]))
     entries = [(s.name, f"f{s.slot}") for s in series if any(s.values)] + ([(limit_name, "key-limit")] if known else [])
+    entries += [(above_name, "key-dash")] if any(v is not None for v in above) else []
     legend, legend_height = svg.legend_row(64, 16, entries, width - 10) if len(entries) > 1 else (NOTHING, 0.0)
     top = 16 + legend_height + 26
     frame = Frame(width, top + 260, 64, 10, top, 34, 0.0, float(max(1, len(names))), low_edge, high_edge)
@@ -150,14 +154,16 @@ def bars(
                     middle - thick / 2, frame.y(high), thick, frame.y(low) - frame.y(high), f"f{s.slot} bar", hint=hint
                 )
             )
-        limit = limits[i] if limits else None
-        if limit is not None:
-            parts.append(svg.line(middle - room * 0.44, frame.y(limit), middle + room * 0.44, frame.y(limit), "limit"))
-        if totals and room >= 44 and (up or down):
-            lowest = frame.y(up) - 6
-            near = limit is not None and -4 < frame.y(up) - frame.y(limit) < 18
-            lowest = frame.y(limit) - 5 if near and limit is not None else lowest
-            parts.append(svg.text(middle, lowest, scale.write(up + down), "total", "middle"))
+        lines_here = [(row[i], look) for row, look in ((limits, "limit"), (above, "dashed")) if row]
+        reach = min(room * 0.44, thick * 0.85)
+        at = frame.y(up) - 6
+        for value, look in sorted((v, look) for v, look in lines_here if v is not None):
+            y = frame.y(value)
+            parts.append(svg.line(middle - reach, y, middle + reach, y, look))
+            # The total steps over a line that would run through it.
+            at = min(at, y - 5) if -4 < at + 6 - y < 18 else at
+        if room >= 44 and (up or down):
+            parts.append(svg.text(middle, at, scale.write(up + down), "total", "middle"))
         if i % every == 0:
             parts.append(svg.text(middle, frame.height - 14, clip(name, 12), "tick", "middle"))
     return svg.document(key, title, description, (width, frame.height), svg.join(parts))
@@ -202,16 +208,18 @@ def rows(
     )
     entries = [(s.name, f"f{s.slot}") for s in series if any(s.values)] + ([(limit_name, "key-limit")] if known else [])
     legend, legend_height = svg.legend_row(2, 14, entries, WIDTH - 4) if len(entries) > 1 else (NOTHING, 0.0)
-    top = legend_height + (18.0 + 17 * len(marks) if marks else 18.0)
+    top = legend_height + (24.0 + 17 * len(marks) if marks else 18.0)
     step = 27.0 if len(names) <= 16 else 21.0
-    frame = Frame(WIDTH, top + step * len(names) + 46, 232, 112, top, 46, low_edge, high_edge, 0.0, float(len(names)))
+    frame = Frame(
+        WIDTH, top + step * len(names) + 46, LABELS, 112, top, 46, low_edge, high_edge, 0.0, float(len(names))
+    )
     scale = Scale.of(scale_marks, unit)
     parts = [legend, svg.x_axis_values(frame, scale_marks, unit)]
     for i, name in enumerate(names):
         y = top + step * i + step * 0.16
         thick = step * 0.68
         up = down = 0.0
-        parts.append(svg.text(frame.left - 10, y + thick / 2 + 4.5, clip(name, 33), "label", "end"))
+        parts.append(svg.text(frame.left - 10, y + thick / 2 + 4.5, clip(name, 36), "label", "end"))
         for s in series:
             v = s.values[i]
             if v == 0:
@@ -227,7 +235,7 @@ def rows(
             parts.append(svg.text(WIDTH - 2, y + thick / 2 + 4.5, ends[i], "label", "end"))
     for k, mark in enumerate(sorted(marks, key=lambda m: -m.value)):
         x = frame.x(mark.value)
-        y = legend_height + 12 + 17 * k
+        y = legend_height + 18 + 17 * k
         parts.append(svg.line(x, y + 4, x, frame.height - frame.bottom, "limit"))
         parts.append(svg.text(x, y, mark.name, "mark", "end" if x > WIDTH * 0.62 else "middle" if x > 300 else "start"))
     return svg.document(key, title, description, (WIDTH, frame.height), svg.join(parts))
@@ -260,7 +268,7 @@ def spans(
     frame = Frame(
         WIDTH,
         top + step * len(rows) + 34,
-        232,
+        LABELS,
         120,
         top,
         34,
@@ -274,7 +282,7 @@ def spans(
         y = top + step * i
         low, high = min(max(row.start, first), last), max(min(row.end, last), first)
         x, end = frame.x(low.number), max(frame.x(low.number) + 2, frame.x(high.number))
-        parts.append(svg.text(frame.left - 10, y + 16, clip(row.name, 33), "label", "end"))
+        parts.append(svg.text(frame.left - 10, y + 16, clip(row.name, 36), "label", "end"))
         parts.append(
             svg.rect(x, y + 4, end - x, 15, f"f{row.slot} bar", hint=f"{clip(row.name, 60)}: {row.start} to {row.end}")
         )
@@ -284,10 +292,10 @@ def spans(
 
 
 def heat_class(value: float, high: float) -> str:
-    """One of seven depths of shade; nothing is the palest, and the number in the cell says the rest."""
+    """One of seven depths of shade by the root of the share; the number in the cell says what the value is."""
     if high <= 0 or value <= 0:
         return "h0"
-    return f"h{min(6, 1 + int(value / high * 5.999))}"
+    return f"h{min(6, 1 + int(math.sqrt(min(1.0, value / high)) * 5.999))}"
 
 
 def _over_time(

@@ -10,7 +10,7 @@ from argosy.model.decision import ContractDecision, Plan
 from argosy.report import charts, format
 from argosy.report.charts import Span
 from argosy.report.figure import Block, Cell, Figure, Row, Section, Table, columns, fixed, row
-from argosy.report.format import Scale, clip, month, number, percent, plural, usd, words
+from argosy.report.format import Scale, clip, month, number, percent, plural, usd, width, words
 
 NAME = 90
 ACTIONS = {"exercise": "Exercise option", "exit": "Leave", "sign": "Sign"}
@@ -19,6 +19,11 @@ ACTIONS = {"exercise": "Exercise option", "exit": "Leave", "sign": "Sign"}
 def contract_name(plan: Plan, contract: str) -> str:
     """The name that people know a contract by; its id when it has none."""
     return next((d.name or d.contract for d in plan.decisions if d.contract == contract), contract)
+
+
+def bar_name(name: str | None, contract: str) -> str:
+    """What stands beside a contract's bar: its name where there is room for it, otherwise its id."""
+    return name if name and width(name) <= 36 else contract
 
 
 def named(plan: Plan, contract: str) -> Cell:
@@ -31,16 +36,14 @@ def decisions(plan: Plan) -> Section | None:
     """Every contract with what is decided about it, signed ones first and largest first."""
     if not plan.decisions:
         return None
-    signed = sorted((d for d in plan.decisions if d.signed), key=lambda d: (-d.committed_usd, d.contract))
-    others = sorted((d for d in plan.decisions if not d.signed), key=lambda d: d.contract)
+    signed, waiting, others = sorted_decisions(plan)
     total = sum(d.committed_usd for d in signed)
     given = sum(1 for d in signed if d.reason == "given")
     scale = Scale.of(d.committed_usd for d in signed)
-    table_rows = [_decision(d, scale) for d in signed + others[:60]]
+    table_rows = [_decision(d, scale) for d in signed + waiting + others[:60]]
     lead = (
-        f"{plural(len(signed), 'contract')} with {plural(len({d.vendor for d in signed}), 'vendor')}: {given}"
-        " already signed,"
-        f" {len(signed) - given} chosen by the plan. Together their minimum bills come to {usd(total)}."
+        f"{plural(len(signed), 'contract')} with {plural(len({d.vendor for d in signed}), 'vendor')}: {given or 'none'}"
+        f" already signed, {len(signed) - given} chosen by the plan. Together their minimum bills come to {usd(total)}."
         if signed
         else "The plan signs no contract."
     )
@@ -66,13 +69,29 @@ def decisions(plan: Plan) -> Section | None:
     return Section("decisions", "What to sign", lead, (*blocks, *_works(plan)))
 
 
+def sorted_decisions(plan: Plan) -> tuple[list[ContractDecision], list[ContractDecision], list[ContractDecision]]:
+    """Contracts signed now, largest first; those that may be signed later; and those that are not signed."""
+    later_signing = {d.contract for d in plan.later if d.action == "sign"}
+    waiting = [d for d in plan.decisions if d.size == 0 and d.reason != "given" and d.contract in later_signing]
+    now = [d for d in plan.decisions if d.signed and d not in waiting]
+    no = [d for d in plan.decisions if not d.signed and d not in waiting]
+    return (
+        sorted(now, key=lambda d: (-d.committed_usd, d.contract)),
+        sorted(waiting, key=lambda d: d.contract),
+        sorted(no, key=lambda d: d.contract),
+    )
+
+
 def _decision(d: ContractDecision, scale: Scale) -> Row:
+    now = d.size > 0
     verdict = {"given": ("Already signed", "given"), "chosen": ("Sign", "yes"), "not_chosen": ("Do not sign", "no")}[
         d.reason
     ]
+    if d.reason == "chosen" and not now:
+        verdict = ("Decide later", "no")
     money = d.unit.startswith("usd")
     write = usd if money else number
-    size = write(round(d.size if d.signed else d.max_size))
+    size = write(round(d.size if now else d.max_size))
     notes = ([words(d.unit[3:])] if money else []) + (
         [f"option {write(round(d.option_size))}"] if d.option_size > 0 else []
     )
@@ -84,7 +103,7 @@ def _decision(d: ContractDecision, scale: Scale) -> Row:
         Cell(verdict[0], look=verdict[1]),
         Cell(size, ", ".join(notes)),
         fixed(term),
-        scale.write(d.committed_usd) if d.signed else format.ABSENT,
+        scale.write(d.committed_usd) if now else format.ABSENT,
     )
 
 
@@ -93,7 +112,13 @@ def _timeline(plan: Plan, signed: list[ContractDecision]) -> Figure:
     end = plan.start.plus(plan.months)
     bars = sorted(
         (
-            Span(d.name or d.contract, 5 if d.reason == "given" else 1, d.start, d.end or end, usd(d.committed_usd))
+            Span(
+                bar_name(d.name, d.contract),
+                5 if d.reason == "given" else 1,
+                d.start,
+                d.end or end,
+                usd(d.committed_usd),
+            )
             for d in shown
             if d.start
         ),

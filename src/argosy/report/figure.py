@@ -25,11 +25,12 @@ Row = tuple[Cell | str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column's heading; numbers are set right with tabular figures. `wide` text may take what is left."""
+    """A column's heading; numbers are set right and unbroken unless they may fold; `wide` text takes what is left."""
 
     head: str
     number: bool = False
     wide: bool = False
+    folds: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +99,10 @@ class Section:
 
 
 def columns(*heads: str) -> tuple[Column, ...]:
-    """Columns from short notation: `#Size` holds numbers, `*Remedy` is wide, anything else is text."""
-    return tuple(Column(h.lstrip("#*"), number=h.startswith("#"), wide=h.startswith("*")) for h in heads)
+    """Columns from short notation: `#Size` holds numbers, `~Short by` ones that fold, `*Remedy` is wide, else text."""
+    return tuple(
+        Column(h.lstrip("#~*"), number=h[:1] in ("#", "~"), wide=h[:1] == "*", folds=h[:1] == "~") for h in heads
+    )
 
 
 def fixed(text: str) -> Cell:

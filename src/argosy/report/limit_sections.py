@@ -11,7 +11,7 @@ from argosy.report import charts
 from argosy.report.charts import Series
 from argosy.report.decision_sections import NAME, contract_name, named
 from argosy.report.figure import Cell, Facts, Figure, Grid, Section, Table, columns, fixed
-from argosy.report.format import clip, count, listing, month, number, percent, plural, quantity, usd
+from argosy.report.format import clip, count, listing, month, number, percent, plural, quantity, usd, words
 from argosy.report.periods import Periods
 
 
@@ -165,7 +165,7 @@ def excuses(plan: Plan) -> Section | None:
     if len(plan.excuses) > len(rows):
         note = f"The first {len(rows)} of {len(plan.excuses)}. {note}"
     table = Table(
-        "Why not, and what would change it", columns("*About", "*What binds", "#Short by", "*Remedy"), rows, note=note
+        "Why not, and what would change it", columns("*About", "*What binds", "~Short by", "*Remedy"), rows, note=note
     )
     return Section("excuses", "What was not done, and why", lead, (table,))
 
@@ -174,7 +174,13 @@ def amount_short(excuse: Excuse) -> str:
     """How much is missing, with its unit; a dash when the rule has no amount."""
     if excuse.short is None:
         return "–"
-    return quantity(excuse.short, excuse.unit) if excuse.unit else number(excuse.short)
+    if excuse.unit is None or excuse.short >= 1e6:
+        return f"{count(excuse.short)} {words(excuse.unit or '')}".strip() if not _money(excuse) else usd(excuse.short)
+    return quantity(excuse.short, excuse.unit)
+
+
+def _money(excuse: Excuse) -> bool:
+    return excuse.unit is not None and excuse.unit.casefold() == "usd"
 
 
 def certificate(plan: Plan) -> Section:
@@ -252,5 +258,5 @@ def relaxations(found: tuple[Excuse, ...]) -> Table:
         for e in found
     )
     return Table(
-        "Limits that cannot hold together", columns("*Limit", "#Short by", "*Smallest change that would do"), rows
+        "Limits that cannot hold together", columns("*Limit", "~Short by", "*Smallest change that would do"), rows
     )

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from argosy.model.decision import CashYear, CommitmentYear, Plan, ScenarioCost
 from argosy.report import charts, svg
 from argosy.report.charts import Mark, Series
-from argosy.report.decision_sections import NAME, contract_name
+from argosy.report.decision_sections import NAME, bar_name, contract_name
 from argosy.report.figure import Block, Figure, Grid, Section, Table, columns, fixed
 from argosy.report.format import ABSENT, Scale, clip, month, number, percent, plural, usd, words
 
@@ -21,8 +21,20 @@ _CASH = (
     ("capital", "capex_usd", 7, 1),
     ("one-off", "one_off_usd", 4, 1), ("credits", "credit_usd", 5, -1),
 )  # fmt: skip
-_COMPONENT_SLOTS = (1, 2, 6, 3, 7, 4, 5)
+# Names for people of the parts of a cost, and the fills of those that should look the same on every page.
+_COMPONENTS = {
+    "open": "on demand and spot", "unserved": "unserved work", "over_take": "use above floors", "use": "usage fees",
+    "shortfall": "shortfall charges", "one_off": "one-off and capital",
+}  # fmt: skip
+_FIXED_SLOTS = {"commitments": 1, "open": 2, "unserved": 6}
+_FREE_SLOTS = (3, 7, 4, 5, 9, 10, 12)
+_MOST_COMPONENTS = 7
 _MOST_SCENARIOS = 30
+
+
+def component(key: str) -> str:
+    """A part of a cost in words."""
+    return _COMPONENTS.get(key, words(key))
 
 
 def net(year: CashYear) -> float:
@@ -45,6 +57,7 @@ def cash(plan: Plan) -> Section | None:
         Series(name, slot, tuple(sign * float(getattr(y, field)) for y in years)) for name, field, slot, sign in _CASH
     ]
     limits = [y.limit_usd for y in years]
+    above = [y.limit_usd + y.borrowed_usd if y.limit_usd is not None and y.borrowed_usd > 0 else None for y in years]
     peak = max(years, key=net)
     lead = f"The most that leaves in one year is {usd(net(peak))} in {fiscal(plan, peak)}"
     room = [(y.limit_usd + y.borrowed_usd - net(y), y) for y in years if y.limit_usd is not None]
@@ -74,10 +87,26 @@ def cash(plan: Plan) -> Section | None:
         foot=("Sum", *(scale.write(sum(s.values)) for s in series), scale.write(sum(net(y) for y in years)),
               scale.write(borrowed), "", ""),
     )  # fmt: skip
-    drawing = charts.bars("cash", title, lead, names, series, unit="USD", limits=limits, limit_name="cash limit")
+    drawing = charts.bars(
+        "cash",
+        title,
+        lead,
+        names,
+        series,
+        unit="USD",
+        limits=limits,
+        limit_name="cash limit",
+        above=above,
+        above_name="with borrowing",
+    )
     note = (
         "Net of credits above each bar. Use beyond the minimum bills is not in here; it is in the cost of each future."
     )
+    if plan.later:
+        note += (
+            " Later decisions count with their probability; the limit holds in every group of futures, so a year may"
+            " borrow although its mean is below the limit."
+        )
     return Section("cash", "Cash and capital", lead, (Figure(title, drawing, table, note),))
 
 
@@ -137,8 +166,8 @@ def _bullets(plan: Plan, rows: dict[str, list[CommitmentYear]], order: list[str]
     if len(order) > len(shown):
         note += f" The {len(shown)} largest of {len(order)} contracts."
     drawing = charts.rows(
-        "commitments", title, note, [contract_name(plan, c) for c in shown], series, unit="% of what is committed",
-        ends=[usd(fees[c]) for c in shown], write=lambda v: percent(v / 100),
+        "commitments", title, note, [bar_name(contract_name(plan, c), c) for c in shown], series,
+        unit="% of what is committed", ends=[usd(fees[c]) for c in shown], write=lambda v: percent(v / 100),
     )  # fmt: skip
     return Figure(title, drawing, table, note)
 
@@ -182,11 +211,13 @@ def risk(plan: Plan) -> Section | None:
     for s in ranked:
         for name, value in s.components_present_value_usd.items():
             totals[name] += abs(value)
-    order = sorted(totals, key=lambda c: (-totals[c], c))
-    kept = order if len(order) <= len(_COMPONENT_SLOTS) else order[: len(_COMPONENT_SLOTS) - 1]
+    order = sorted((c for c in totals if totals[c] > 0), key=lambda c: (-totals[c], c))
+    kept = order if len(order) <= _MOST_COMPONENTS else order[: _MOST_COMPONENTS - 1]
     other = order[len(kept) :]
+    free = iter(_FREE_SLOTS)
+    slots = {c: _FIXED_SLOTS.get(c) or next(free) for c in kept}
     names, parts, costs, bars_note = _ranked(ranked)
-    series = [Series(words(c), _COMPONENT_SLOTS[i], tuple(p.get(c, 0.0) for p in parts)) for i, c in enumerate(kept)]
+    series = [Series(component(c), slots[c], tuple(p.get(c, 0.0) for p in parts)) for c in kept]
     if other:
         series.append(Series("other", svg.OTHER, tuple(sum(p.get(c, 0.0) for c in other) for p in parts)))
     scale = Scale.of(s.cost_present_value_usd for s in ranked)
@@ -205,7 +236,7 @@ def risk(plan: Plan) -> Section | None:
     table = Table(
         caption=f"{title}, present value, {scale.word}",
         columns=columns(
-            "Future", "#Probability", "#Weight", "#Cost", "#Against expected", *(f"#{words(c)}" for c in order)
+            "Future", "#Probability", "#Weight", "#Cost", "#Against expected", *(f"#{component(c)}" for c in order)
         ),
         rows=tuple(_future(plan, s, order, scale) for s in ranked[:100]),
         note=f"The 100 costliest of {len(ranked):,} futures." if len(ranked) > 100 else "",
@@ -229,7 +260,7 @@ def _future(plan: Plan, s: ScenarioCost, order: Sequence[str], scale: Scale) -> 
 
 def _ranked(ranked: Sequence[ScenarioCost]) -> tuple[list[str], list[dict[str, float]], list[float], str]:
     if len(ranked) <= _MOST_SCENARIOS:
-        names = [f"{clip(s.name or s.scenario, 24)}, {percent(s.probability)}" for s in ranked]
+        names = [f"{clip(s.name or s.scenario, 27)}, {percent(s.probability)}" for s in ranked]
         costs = [s.cost_present_value_usd for s in ranked]
         return names, [s.components_present_value_usd for s in ranked], costs, "Probability beside each name."
     groups = 20

@@ -10,9 +10,11 @@ from dataclasses import dataclass
 
 from argosy.model.decision import Infeasible, Plan
 from argosy.report import decision_sections, limit_sections, money_sections, supply_sections
+from argosy.report.decision_sections import sorted_decisions
 from argosy.report.figure import Section
-from argosy.report.format import clip, month, percent, plural, span, usd, words
+from argosy.report.format import clip, month, percent, plural, span, usd
 from argosy.report.limit_sections import relaxations
+from argosy.report.money_sections import component
 from argosy.report.supply_sections import served
 
 
@@ -88,7 +90,7 @@ def infeasible_page(answer: Infeasible) -> Page:
 def headline(plan: Plan) -> tuple[str, ...]:
     """What it costs, what is signed and what the largest risk is, one sentence each. The terminal says the same."""
     sentences = [f"The plan costs {usd(plan.expected_usd)} in expected present value over {span(plan.months)}."]
-    signed = [d for d in plan.decisions if d.signed]
+    signed, waiting, _ = sorted_decisions(plan)
     if signed:
         bill = usd(sum(d.committed_usd for d in signed))
         vendors = plural(len({d.vendor for d in signed}), "vendor")
@@ -96,7 +98,7 @@ def headline(plan: Plan) -> tuple[str, ...]:
         sentences.append(
             f"{plural(len(signed), 'contract')} with {vendors} {'commits' if len(signed) == 1 else 'commit'}"
             f" {bill}; {new} of them"
-            f" {'is' if new == 1 else 'are'} new."
+            f" {'is' if new == 1 else 'are'} new{f', and {len(waiting)} more may follow later' if waiting else ''}."
         )
     else:
         sentences.append("No contract is signed.")
@@ -120,11 +122,11 @@ def largest_risk(plan: Plan) -> str:
     cause = max(above, key=lambda name: (above[name], name), default=None)
     called = f"“{clip(worst.name, 70)}”" if worst.name else f"future {clip(worst.scenario, 40)}"
     text = f"The largest risk is {called}: {usd(more)} above the expected cost"
-    return f"{text}, most of it {words(cause)}." if cause is not None and above[cause] > 0.5 * more else f"{text}."
+    return f"{text}, most of it {component(cause)}." if cause is not None and above[cause] > 0.5 * more else f"{text}."
 
 
 def _figures(plan: Plan) -> tuple[KeyFigure, ...]:
-    signed = [d for d in plan.decisions if d.signed]
+    signed, _, _ = sorted_decisions(plan)
     figures = [KeyFigure("Expected cost", usd(plan.expected_usd), "present value, all futures")]
     if plan.scenarios:
         share = percent(1 - plan.tail_fraction)

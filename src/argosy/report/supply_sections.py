@@ -1,5 +1,4 @@
-"""Sections on what is bought and what it is for: decisions, later decisions, capacity against demand, internal"
-" prices.
+"""Sections on what is bought and what it is for: capacity against demand, who runs where, internal prices.
 
 `plan_page` calls one function per section; each returns a Section, or None when the plan has nothing to say there.
 Nothing is computed but sums, means and shares of the plan's own numbers.
@@ -104,7 +103,7 @@ def _work(plan: Plan) -> list[Block]:
     periods = Periods.of(plan, 28)
     fields = {
         "low": "demand_low_units", "mean": "demand_units", "high": "demand_high_units", "served": "served_units",
-        "lost": "unserved_units", "worst": "unserved_high_units", "backlog": "backlog_units",
+        "unserved": "unserved_units", "worst": "unserved_high_units", "backlog": "backlog_units",
     }  # fmt: skip
     means = {k: periods.means((r.workload, r.month, getattr(r, f)) for r in plan.work) for k, f in fields.items()}
     shares = served(plan)
@@ -112,7 +111,7 @@ def _work(plan: Plan) -> list[Block]:
     shown = order[:6]
     small = []
     for i, workload in enumerate(shown):
-        values = {k: means[k][workload] for k in ("low", "mean", "high", "served")}
+        values = {k: means[k][workload] for k in ("low", "mean", "high", "served", "unserved")}
         text = f"Demand and service of {workload}: {percent(shares[workload])} served over the horizon."
         key = f"work-{i}"
         drawing = charts.band(key, f"Demand of {workload}", text, (periods.starts, periods.lasts), values, unit="units")
@@ -128,6 +127,8 @@ def _work(plan: Plan) -> list[Block]:
         ),
     )  # fmt: skip
     note = "One work unit is what one H100 does for that workload in a month."
+    if any(r.backlog_units > 0 for r in plan.work):
+        note += " Where served lies beside demand and nothing is unserved, work waits and is done later."
     if len(order) > len(shown):
         note += f" The {len(shown)} largest of {len(order)} workloads; all are in the table below."
     legend = svg.legend(charts.BAND_LEGEND)
@@ -153,7 +154,7 @@ def _work(plan: Plan) -> list[Block]:
 
 
 def _who_runs_where(plan: Plan) -> Table:
-    steps = len({c.month for c in plan.capacity} or {d.month for d in plan.dispatch})
+    steps = len({d.month for d in plan.dispatch})
     sums: dict[tuple[str, str], float] = defaultdict(float)
     for d in plan.dispatch:
         sums[d.pool, d.workload] += d.accelerators / steps
@@ -198,12 +199,16 @@ def prices(plan: Plan) -> Section | None:
         for p in order[:40]
     )  # fmt: skip
     top = max(plan.prices, key=lambda p: p.usd_per_accelerator_hour)
-    free = sum(1 for p in plan.prices if p.usd_per_accelerator_hour < 0.005)
+    free = sum(1 for p in plan.prices if p.usd_per_accelerator_hour < 0.005) / len(plan.prices)
+    least = min(p.usd_per_accelerator_hour for p in plan.prices)
+    low = (
+        f"next to nothing in {percent(free)} of all pools and months"
+        if free
+        else f"at least {usd_price(least)} anywhere"
+    )
     lead = (
         f"One more accelerator-hour is worth up to {usd_price(top.usd_per_accelerator_hour)} ({clip(top.pool, 60)},"
-        f" {month(top.month)}) and next to nothing in {percent(free / len(plan.prices))} of all pools and"
-        " months. Placement,"
-        " routing and internal billing use these prices."
+        f" {month(top.month)}) and {low}. Placement, routing and internal billing use these prices."
     )
     note = f"Plain mean of the months of each {periods.word}; pools by use, most used first. Darker is dearer."
     if len(order) > 40:

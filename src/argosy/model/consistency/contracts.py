@@ -17,6 +17,7 @@ CAPACITY_CLAUSES = ("shortfall", "expansion_option", "backstop", "right_of_first
 
 
 def contract_faults(world: World, path: Path, contract: Agreement) -> Iterator[Fault]:
+    """One contract: whom it is with, where it is used, when, and how much of it there is."""
     unknown = world.unknown("vendor", contract.vendor, (*path, "vendor"))
     yield from unknown
     for where, pool in _pools_of(contract):
@@ -74,7 +75,7 @@ def _pool_fits(world: World, path: Path, contract: Agreement, pool_id: str) -> I
     if owner is not None and owner != contract.vendor:
         message = f"pool {pool_id!r} is {owner}'s and the contract is with {contract.vendor}"
         yield Fault(path, "reference.mismatch", message)
-    tier = next(pool.tier for pool in world.portfolio.pools if pool.id == pool_id)
+    tier = world.pools[pool_id].tier
     if (tier == "spot") != (contract.kind == "spot"):
         wanted = "a pool of tier spot" if contract.kind == "spot" else "a dedicated pool"
         yield Fault(path, "pool.tier", f"{contract.kind} needs {wanted}; {pool_id!r} is of tier {tier}")
@@ -87,8 +88,8 @@ def _site_fits(world: World, path: Path, contract: Agreement, site_id: str) -> I
         return
     region = next(site.region for site in world.portfolio.sites if site.id == site_id)
     for where, pool in _pools_of(contract):
-        stands = world.region_of_pool.get(pool)
-        if stands != region and {stands, region} <= world.ids["region"]:
+        stands = world.pools[pool].region if pool in world.pools else None
+        if stands is not None and stands != region and {stands, region} <= world.ids["region"]:
             message = f"pool {pool!r} stands in {stands}, the site {site_id!r} in {region}"
             yield Fault((*path, *where), "reference.mismatch", message)
 
@@ -145,11 +146,9 @@ def _right_dates(path: Path, contract: Sized, start: Month, end: Month) -> Itera
 
 def _silicon_dates(world: World, path: Path, contract: Sized) -> Iterator[Fault]:
     """A chip that ships only after the term ends is never delivered."""
-    silicon = {s.id: s for s in world.portfolio.silicon}
-    chip_of = {pool.id: silicon.get(pool.silicon) for pool in world.portfolio.pools}
     end = contract.start.plus(contract.term_months)
     for where, pool in _pools_of(contract):
-        chip = chip_of.get(pool)
+        chip = world.chip_of_pool(pool)
         if chip is not None and chip.available_from is not None and chip.available_from >= end:
             message = f"{chip.id} ships from {chip.available_from}, after the term ends in {end.plus(-1)}"
             yield Fault((*path, *where), "date.order", message)

@@ -24,6 +24,7 @@ ID_FIELDS = {
 
 
 def uncertainty_faults(world: World) -> Iterator[Fault]:
+    """Names in the uncertainties, of whatever kind."""
     for i, uncertainty in enumerate(world.portfolio.uncertainties):
         yield from _ids_in(world, uncertainty, ("uncertainties", i))
 
@@ -48,6 +49,7 @@ def _ids_in(world: World, record: Record, path: Path) -> Iterator[Fault]:
 
 
 def scenario_faults(world: World) -> Iterator[Fault]:
+    """Probabilities, and what the given scenarios hit and when."""
     scenarios, horizon = world.portfolio.scenarios, world.portfolio.horizon
     total = sum(s.probability for s in scenarios.given)
     if total > 1 + SUM_TOLERANCE:

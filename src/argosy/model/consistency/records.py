@@ -13,6 +13,7 @@ from argosy.model.routes import INTERNET, SAME_VENDOR
 
 
 def duplicates(portfolio: Portfolio) -> Iterator[Fault]:
+    """Ids that are written twice in one section, or that mean something else."""
     sections = ("vendors", "regions", "silicon", "pools", "sites", "datasets", "contracts", "workloads")
     for section in sections:
         yield from repeated((section,), [record.id for record in getattr(portfolio, section)], "id")
@@ -54,6 +55,7 @@ def places(world: World) -> Iterator[Fault]:
 
 
 def workload_faults(world: World, i: int) -> Iterator[Fault]:
+    """Names in one workload."""
     workload, path = world.portfolio.workloads[i], ("workloads", i)
     for home in workload.homes:
         yield from world.unknown("region", home, (*path, "homes", home), at_key=True)
@@ -109,6 +111,7 @@ def known_places(world: World, words: Sequence[str], path: Path) -> Iterator[Fau
 
 
 def policy_faults(world: World) -> Iterator[Fault]:
+    """Names in the policy, and limits without a content."""
     policy = world.portfolio.policy
     yield from _residency(world, policy.residency, ("policy", "residency"))
     for i, vendor in enumerate(policy.excluded_vendors):

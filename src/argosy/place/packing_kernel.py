@@ -1,0 +1,438 @@
+"""The mathematics of the packing layer: which node and which devices one ask gets. Arrays only, compiled by numba.
+
+Every policy is a score per (class, node), lower is better, infinite where the class does not fit. Scores are cached:
+after a change only the changed node is scored again, for all classes at once (P2.3). `packing` calls this and gives the
+arrays their meaning; nothing here knows a vendor, a kind of work or a data set.
+
+Numbers are integers of thousandths (milli-CPU, milli-accelerator) and MiB, so that what is taken and given back sums
+exactly.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+
+WHOLE = 1000
+RANDOM, BEST_FIT, DOT_PRODUCT, CLUSTERING, PACKING, FRAGMENTATION = range(6)
+NOWHERE = -1
+
+
+class Nodes(NamedTuple):
+    """What the nodes have left. N nodes, D devices on the largest, G affinity groups. Changed in place."""
+
+    cpu: Ints
+    """(N,) milli-CPU free."""
+    memory: Ints
+    """(N,) MiB free."""
+    free: Ints
+    """(N, D) milli-accelerator free on each device; 0 where there is no device."""
+    devices: Ints
+    """(N,) number of devices."""
+    silicon: Ints
+    """(N,) type of chip."""
+    domain: Ints
+    """(N,) topology domain."""
+    running: Ints
+    """(N, G) asks running, by affinity group."""
+
+
+class Classes(NamedTuple):
+    """Distinct requests. C classes, K types of chip, P accelerator profiles."""
+
+    cpu: Ints
+    """(C,) milli-CPU of one member."""
+    memory: Ints
+    """(C,) MiB of one member."""
+    count: Ints
+    """(C,) devices of one member."""
+    milli: Ints
+    """(C,) milli-accelerator of each device; WHOLE when the device is not shared."""
+    allowed: Bools
+    """(C, K) types of chip it may run on."""
+    profile: Ints
+    """(C,) position of (count, milli) in the profiles."""
+    group: Ints
+    """(C,) affinity group, for clustering."""
+    members: Ints
+    """(C,) members of the gang, each on a node with its own request; all or nothing, in one domain."""
+
+
+class Typical(NamedTuple):
+    """What is expected to come: the weights of P2.1 by chip, CPU and memory left, and profile."""
+
+    cpu: Ints
+    """(U,) ascending CPU requests."""
+    memory: Ints
+    """(V,) ascending memory requests."""
+    weight: Floats
+    """(K, U + 1, V + 1, P) probability that an arrival of this profile fits by chip, CPU and memory."""
+    count: Ints
+    """(P,) devices of the profile."""
+    milli: Ints
+    """(P,) milli-accelerator of each device."""
+
+
+class Scores(NamedTuple):
+    """The cache."""
+
+    value: Floats
+    """(C, N) score, lower is better; inf where it does not fit."""
+    device: Ints
+    """(C, N) device for a shared request; NOWHERE otherwise."""
+    scale: Floats
+    """(3,) largest CPU, memory and accelerators of a node, for policies that normalise."""
+    tie: Floats
+    """(2,) weight of what is left of accelerators and CPU among equal fragmentation (P2.4)."""
+
+
+jit = numba.njit(cache=True, nogil=True)
+
+
+@jit
+def fits(nodes: Nodes, classes: Classes, c: int, n: int) -> bool:
+    """Whether one member of class c fits on node n now."""
+    if nodes.cpu[n] < classes.cpu[c] or nodes.memory[n] < classes.memory[c]:
+        return False
+    need = classes.count[c]
+    if need == 0:
+        return True
+    if not classes.allowed[c, nodes.silicon[n]]:
+        return False
+    for d in range(nodes.devices[n]):
+        if nodes.free[n, d] >= classes.milli[c]:
+            need -= 1
+            if need == 0:
+                return True
+    return False
+
+
+@jit
+def _best_device(nodes: Nodes, n: int, milli: int) -> int:
+    """The fullest device that still has room."""
+    best, left = NOWHERE, WHOLE + 1
+    for d in range(nodes.devices[n]):
+        if milli <= nodes.free[n, d] < left:
+            best, left = d, nodes.free[n, d]
+    return best
+
+
+@jit
+def _rank(values: Ints, at: int) -> int:
+    """How many of the ascending values are at most `at`."""
+    low, high = 0, len(values)
+    while low < high:
+        middle = (low + high) // 2
+        if values[middle] <= at:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@jit
+def _usable(free: Ints, devices: int, typical: Typical, out: Floats) -> int:
+    """P2.1 for one node: out[p] is what an arrival of profile p could use of the free accelerators. Returns the sum."""
+    total = 0
+    for d in range(devices):
+        total += free[d]
+    for p in range(len(typical.count)):
+        need, there, milli = typical.count[p], 0, typical.milli[p]
+        have = 0
+        for d in range(devices):
+            if free[d] >= milli:
+                have += 1
+                there += free[d]
+        out[p] = there if need > 0 and have >= need else 0.0
+    return total
+
+
+@jit
+def fragmentation(nodes: Nodes, typical: Typical, n: int) -> float:
+    """F_n of P2.1: milli-accelerators of node n that an arrival is expected not to be able to use."""
+    out = np.zeros(len(typical.count))
+    total = _usable(nodes.free[n], nodes.devices[n], typical, out)
+    weight = typical.weight[nodes.silicon[n], _rank(typical.cpu, nodes.cpu[n]), _rank(typical.memory, nodes.memory[n])]
+    wanted = 0.0
+    for p in range(len(out)):
+        wanted += weight[p] * out[p]
+    return total - wanted
+
+
+@jit
+def _take_devices(free: Ints, devices: int, count: int, milli: int, device: int) -> None:
+    """Take devices of one node: `device` for a shared request, else the first ones that are whole."""
+    if count == 0:
+        return
+    if device >= 0:
+        free[device] -= milli
+        return
+    for d in range(devices):
+        if count > 0 and free[d] >= milli:
+            free[d] -= milli
+            count -= 1
+
+
+@jit
+def _score_fragmentation(nodes: Nodes, classes: Classes, typical: Typical, scores: Scores, n: int) -> None:
+    """P2.2 for node n and every class: what placing there adds to the fragmentation, ties to the fullest node.
+
+    What the devices look like afterwards depends on the profile only, what else fits on the CPU and memory of the
+    class: the first is computed once per profile and device, the second is a lookup and a short sum.
+    """
+    profiles = len(typical.count)
+    devices, chip = nodes.devices[n], nodes.silicon[n]
+    free = nodes.free[n].copy()
+    before = fragmentation(nodes, typical, n)
+    options = np.zeros((profiles, devices + 1, profiles))
+    totals = np.zeros((profiles, devices + 1))
+    which = np.full((profiles, devices + 1), NOWHERE)
+    number = np.zeros(profiles, dtype=np.int64)
+    for p in range(profiles):
+        count, milli = typical.count[p], typical.milli[p]
+        if count == 1 and milli < WHOLE:
+            for d in range(devices):
+                seen = free[d] < milli
+                for e in range(d):
+                    seen = seen or free[e] == free[d]
+                if seen:
+                    continue
+                free[d] -= milli
+                totals[p, number[p]] = _usable(free, devices, typical, options[p, number[p]])
+                free[d] += milli
+                which[p, number[p]] = d
+                number[p] += 1
+        else:
+            room = 0
+            for d in range(devices):
+                room += free[d] >= milli
+            if room >= count:
+                after = free.copy()
+                _take_devices(after, devices, count, milli, NOWHERE)
+                totals[p, 0] = _usable(after, devices, typical, options[p, 0])
+                number[p] = 1
+    for c in range(len(classes.cpu)):
+        scores.value[c, n] = np.inf
+        p = classes.profile[c]
+        cpu, memory = nodes.cpu[n] - classes.cpu[c], nodes.memory[n] - classes.memory[c]
+        if cpu < 0 or memory < 0 or (classes.count[c] > 0 and not classes.allowed[c, chip]):
+            continue
+        weight = typical.weight[chip, _rank(typical.cpu, cpu), _rank(typical.memory, memory)]
+        for o in range(number[p]):
+            wanted = 0.0
+            for q in range(profiles):
+                wanted += weight[q] * options[p, o, q]
+            tie = scores.tie[0] * totals[p, o] / scores.scale[2] + scores.tie[1] * cpu / scores.scale[0]
+            value = totals[p, o] - wanted - before + tie
+            if value < scores.value[c, n]:
+                scores.value[c, n] = value
+                scores.device[c, n] = which[p, o]
+
+
+@jit
+def _score_simple(policy: int, nodes: Nodes, classes: Classes, scores: Scores, n: int, c: int) -> None:
+    """Scores of the other policies for one class that fits on node n."""
+    count, milli = classes.count[c], classes.milli[c]
+    shared = count == 1 and milli < WHOLE
+    scores.device[c, n] = _best_device(nodes, n, milli) if shared else NOWHERE
+    left = 0
+    for d in range(nodes.devices[n]):
+        left += nodes.free[n, d]
+    cpu_scale, accelerator_scale = scores.scale[0], scores.scale[2]
+    if policy == RANDOM:
+        scores.value[c, n] = 0.0
+    elif policy == BEST_FIT:
+        after = left - count * milli
+        scores.value[c, n] = 0.5 * (nodes.cpu[n] - classes.cpu[c]) / cpu_scale + 0.5 * after / accelerator_scale
+    elif policy == DOT_PRODUCT:
+        there = left
+        if shared:
+            there = nodes.free[n, scores.device[c, n]]
+        elif count > 0:
+            there = 0
+            for d in range(nodes.devices[n]):
+                there += nodes.free[n, d] if nodes.free[n, d] >= milli else 0
+        scores.value[c, n] = (nodes.cpu[n] / cpu_scale) * (classes.cpu[c] / cpu_scale) + (there / accelerator_scale) * (
+            count * milli / accelerator_scale
+        )
+    elif policy == CLUSTERING:
+        used, same = 0, nodes.running[n, classes.group[c]] > 0
+        for g in range(nodes.running.shape[1]):
+            used += nodes.running[n, g] > 0
+        if count == 0:
+            scores.value[c, n] = 0.0
+        else:
+            kind = (0.0 if used == 1 else 1.0) if same else (2.0 if used == 0 else 3.0)
+            scores.value[c, n] = kind + 0.999 * left / accelerator_scale
+    else:
+        scores.value[c, n] = _packing_score(nodes, n, count, milli, accelerator_scale)
+
+
+@jit
+def _packing_score(nodes: Nodes, n: int, count: int, milli: int, scale: float) -> float:
+    """Shared devices first, then whole devices of a node in use, then the smallest empty node."""
+    if count == 0:
+        return 0.0
+    whole = 0
+    for d in range(nodes.devices[n]):
+        whole += nodes.free[n, d] == WHOLE
+    if whole == nodes.devices[n]:
+        return 2.0 + whole * WHOLE / scale
+    partly, need = 0, count
+    for d in range(nodes.devices[n]):
+        if need > 0 and milli <= nodes.free[n, d] < WHOLE:
+            need -= 1
+            partly += nodes.free[n, d]
+    if need > 0:
+        return 1.0 + 0.999 * need * WHOLE / scale
+    return 0.999 * partly / (count * WHOLE)
+
+
+@jit
+def rescore(policy: int, nodes: Nodes, classes: Classes, typical: Typical, scores: Scores, n: int) -> None:
+    """P2.3: score node n for every class."""
+    if policy == FRAGMENTATION:
+        _score_fragmentation(nodes, classes, typical, scores, n)
+        return
+    for c in range(len(classes.cpu)):
+        if fits(nodes, classes, c, n):
+            _score_simple(policy, nodes, classes, scores, n, c)
+        else:
+            scores.value[c, n] = np.inf
+
+
+@jit
+def take(nodes: Nodes, classes: Classes, c: int, n: int, device: int, taken: Ints) -> None:
+    """Put one member of class c on node n; `taken` (D,) receives what each device gives."""
+    nodes.cpu[n] -= classes.cpu[c]
+    nodes.memory[n] -= classes.memory[c]
+    nodes.running[n, classes.group[c]] += 1
+    taken[:] = nodes.free[n]
+    _take_devices(nodes.free[n], nodes.devices[n], classes.count[c], classes.milli[c], device)
+    taken -= nodes.free[n]
+
+
+@jit
+def give_back(nodes: Nodes, classes: Classes, c: int, n: int, taken: Ints) -> None:
+    """The inverse of `take`."""
+    nodes.cpu[n] += classes.cpu[c]
+    nodes.memory[n] += classes.memory[c]
+    nodes.running[n, classes.group[c]] -= 1
+    nodes.free[n] += taken
+
+
+@jit
+def choose(policy: int, scores: Scores, c: int, chance: float) -> int:
+    """The node with the lowest score, the first of equal ones; any node that fits for the random policy."""
+    value = scores.value[c]
+    if policy == RANDOM:
+        number = 0
+        for n in range(len(value)):
+            number += value[n] < np.inf
+        pick = int(chance * number)
+        for n in range(len(value)):
+            if value[n] < np.inf:
+                if pick == 0:
+                    return n
+                pick -= 1
+        return NOWHERE
+    best, lowest = NOWHERE, np.inf
+    for n in range(len(value)):
+        if value[n] < lowest:
+            best, lowest = n, value[n]
+    return best
+
+
+@jit
+def place_gang(
+    policy: int, nodes: Nodes, classes: Classes, typical: Typical, scores: Scores, c: int, where: Ints, taken: Ints
+) -> bool:
+    """P2.5: all members of a gang in one domain, or nothing. `where` (M,) and `taken` (M, D) receive the places.
+
+    Every domain is tried on paper, members one after the other where the score is lowest; the domain with the lowest
+    sum wins, the smaller one of equal ones.
+    """
+    members = classes.members[c]
+    best_domain, best_sum = NOWHERE, np.inf
+    for attempt in range(2):
+        last = nodes.domain.max() if attempt == 0 else best_domain
+        for domain in range(0 if attempt == 0 else max(0, best_domain), last + 1):
+            total, m = 0.0, 0
+            while m < members:
+                n, lowest = NOWHERE, np.inf
+                for i in range(len(nodes.domain)):
+                    if nodes.domain[i] == domain and scores.value[c, i] < lowest:
+                        n, lowest = i, scores.value[c, i]
+                if n == NOWHERE:
+                    break
+                total += lowest
+                where[m] = n
+                take(nodes, classes, c, n, scores.device[c, n], taken[m])
+                rescore(policy, nodes, classes, typical, scores, n)
+                m += 1
+            if attempt == 1 and m == members:
+                return True
+            if m == members and total < best_sum:
+                best_domain, best_sum = domain, total
+            while m > 0:
+                m -= 1
+                give_back(nodes, classes, c, where[m], taken[m])
+                rescore(policy, nodes, classes, typical, scores, where[m])
+        if best_domain == NOWHERE:
+            return False
+    return False
+
+
+@jit
+def run(
+    policy: int,
+    nodes: Nodes,
+    classes: Classes,
+    typical: Typical,
+    scores: Scores,
+    arrivals: Ints,
+    chance: Floats,
+    where: Ints,
+    taken: Ints,
+) -> int:
+    """Place arrivals (A,) of classes in order; nothing leaves. `where` (A,) and `taken` (A, D); returns how many.
+
+    An arrival that fits nowhere is refused and changes nothing.
+    """
+    placed = 0
+    for a in range(len(arrivals)):
+        c = arrivals[a]
+        where[a] = NOWHERE
+        n = choose(policy, scores, c, chance[a])
+        if n == NOWHERE:
+            continue
+        device = scores.device[c, n]
+        if policy == RANDOM and device >= 0:
+            device = _any_device(nodes, n, classes.milli[c], chance[a])
+        take(nodes, classes, c, n, device, taken[a])
+        rescore(policy, nodes, classes, typical, scores, n)
+        where[a] = n
+        placed += 1
+    return placed
+
+
+@jit
+def _any_device(nodes: Nodes, n: int, milli: int, chance: float) -> int:
+    """Any device with room; the digits of `chance` behind those that chose the node choose it."""
+    number = 0
+    for d in range(nodes.devices[n]):
+        number += nodes.free[n, d] >= milli
+    pick = int((chance * 1e6 % 1.0) * number)
+    for d in range(nodes.devices[n]):
+        if nodes.free[n, d] >= milli:
+            if pick == 0:
+                return d
+            pick -= 1
+    return NOWHERE
