@@ -1,7 +1,7 @@
 """Makes the parts of the documents that are not written by hand.
 
     python docs/generate.py            docs/reference/commands.md, from the command line itself
-    python docs/generate.py picture    docs/pictures/plan.png, from the real report of examples/scale-up (needs Chromium)
+    python docs/generate.py picture    docs/pictures/plan.png, from the report of examples/scale-up (needs Chromium)
 
 Tests compare the page with the program; the picture is looked at by people.
 """
@@ -61,7 +61,9 @@ def _command(name: str, command: Any) -> str:
     arguments = [p for p in command.params if p.param_type_name == "argument"]
     options = [p for p in command.params if p.param_type_name == "option"]
     words = [p.name.upper() for p in arguments]
-    usage = " ".join([f"argosy {name}", *(w if p.required else f"[{w}]" for w, p in zip(words, arguments, strict=True))])
+    usage = " ".join(
+        [f"argosy {name}", *(w if p.required else f"[{w}]" for w, p in zip(words, arguments, strict=True))]
+    )
     lines = [f"## argosy {name}", "", f"`{usage}{' [OPTIONS]' if options else ''}`", "", _plain(command.help), ""]
     if arguments:
         lines += ["| argument | default | meaning |", "|---|---|---|"]

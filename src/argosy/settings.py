@@ -14,8 +14,6 @@ class Settings(Record):
 
     solver_threads: Annotated[int, Ge(1), Le(64)] = 1
     """Threads the solver may use. One is repeatable bit for bit."""
-    processes: Annotated[int, Ge(1), Le(256)] = 1
-    """Processes that solve futures exactly. The answer does not depend on it."""
     time_limit_seconds: Annotated[float, Gt(0)] = 600.0
     """When the solver stops and returns the best plan so far with its gap."""
     max_input_bytes: Annotated[int, Ge(1)] = 16 * 2**20

@@ -42,7 +42,7 @@ oracle = _load("against_linopy_oracle", HERE / "linopy_oracle.py")
 worlds = _load("against_worlds", HERE / "worlds.py")
 
 FAST = range(8)
-SLOW = range(8, 26)
+SLOW = range(8, 20)
 SEEDS = [*FAST, *(pytest.param(seed, marks=pytest.mark.slow) for seed in SLOW)]
 RELATIVE = 1e-9
 

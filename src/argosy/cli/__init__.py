@@ -1,1 +1,1 @@
-"""cli"""
+"""The command line: each verb is one module; here entry points only translate."""

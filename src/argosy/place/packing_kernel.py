@@ -66,18 +66,22 @@ class Classes(NamedTuple):
 
 
 class Typical(NamedTuple):
-    """What is expected to come: the weights of P2.1 by chip, CPU and memory left, and profile."""
+    """What is expected to come, as the lookups of P2.1. B buckets of CPU and of memory, S slots counted at most."""
 
-    cpu: Ints
-    """(U,) ascending CPU requests."""
-    memory: Ints
-    """(V,) ascending memory requests."""
-    weight: Floats
-    """(K, U + 1, V + 1, P) probability that an arrival of this profile fits by chip, CPU and memory."""
+    cpu: Floats
+    """(K, B, P * (S + 1)) share of the arrivals of a profile that the CPU in a bucket carries, by slots to fill."""
+    memory: Floats
+    """(K, B, P * (S + 1)) the same for memory."""
+    cpu_shift: int
+    """A CPU bucket is 2 ** cpu_shift wide."""
+    memory_shift: int
+    """A memory bucket is 2 ** memory_shift wide."""
     count: Ints
     """(P,) devices of the profile."""
     milli: Ints
     """(P,) milli-accelerator of each device."""
+    slots: Ints
+    """(P, WHOLE + 1) asks of a one-device profile that a device with so much free carries."""
 
 
 class Scores(NamedTuple):
@@ -89,8 +93,8 @@ class Scores(NamedTuple):
     """(C, N) device for a shared request; NOWHERE otherwise."""
     scale: Floats
     """(3,) largest CPU, memory and accelerators of a node, for policies that normalise."""
-    tie: Floats
-    """(2,) weight of what is left of accelerators and CPU among equal fragmentation (P2.4)."""
+    lean: Floats
+    """(2,) P2.4: what a full node's worth of free accelerators and of free CPU adds to a score, in milli."""
 
 
 jit = numba.njit(cache=True, nogil=True)
@@ -125,50 +129,8 @@ def _best_device(nodes: Nodes, n: int, milli: int) -> int:
 
 
 @jit
-def _rank(values: Ints, at: int) -> int:
-    """How many of the ascending values are at most `at`."""
-    low, high = 0, len(values)
-    while low < high:
-        middle = (low + high) // 2
-        if values[middle] <= at:
-            low = middle + 1
-        else:
-            high = middle
-    return low
-
-
-@jit
-def _usable(free: Ints, devices: int, typical: Typical, out: Floats) -> int:
-    """P2.1 for one node: out[p] is what an arrival of profile p could use of the free accelerators. Returns the sum."""
-    total = 0
-    for d in range(devices):
-        total += free[d]
-    for p in range(len(typical.count)):
-        need, there, milli = typical.count[p], 0, typical.milli[p]
-        have = 0
-        for d in range(devices):
-            if free[d] >= milli:
-                have += 1
-                there += free[d]
-        out[p] = there if need > 0 and have >= need else 0.0
-    return total
-
-
-@jit
-def fragmentation(nodes: Nodes, typical: Typical, n: int) -> float:
-    """F_n of P2.1: milli-accelerators of node n that an arrival is expected not to be able to use."""
-    out = np.zeros(len(typical.count))
-    total = _usable(nodes.free[n], nodes.devices[n], typical, out)
-    weight = typical.weight[nodes.silicon[n], _rank(typical.cpu, nodes.cpu[n]), _rank(typical.memory, nodes.memory[n])]
-    wanted = 0.0
-    for p in range(len(out)):
-        wanted += weight[p] * out[p]
-    return total - wanted
-
-
-@jit
 def _take_devices(free: Ints, devices: int, count: int, milli: int, device: int) -> None:
-    """Take devices of one node: `device` for a shared request, else the first ones that are whole."""
+    """Take devices of one node: `device` for a shared request, else the first ones with room."""
     if count == 0:
         return
     if device >= 0:
@@ -181,22 +143,96 @@ def _take_devices(free: Ints, devices: int, count: int, milli: int, device: int)
 
 
 @jit
-def _score_fragmentation(nodes: Nodes, classes: Classes, typical: Typical, scores: Scores, n: int) -> None:
-    """P2.2 for node n and every class: what placing there adds to the fragmentation, ties to the fullest node.
+def _usable(free: Ints, devices: int, typical: Typical, live: Ints, usable: Floats, at: Ints) -> int:
+    """For the profiles in `live`: what they could use of the free accelerators, and where the lookups have it.
 
-    What the devices look like afterwards depends on the profile only, what else fits on the CPU and memory of the
+    Returns the sum of all that is free.
+    """
+    width = typical.cpu.shape[2] // len(typical.count)
+    total = 0
+    for d in range(devices):
+        total += free[d]
+    for i in range(len(live)):
+        p = live[i]
+        have, there, slots, milli = 0, 0, 0, typical.milli[p]
+        for d in range(devices):
+            if free[d] >= milli:
+                have += 1
+                there += free[d]
+                slots += typical.slots[p, free[d]]
+        if typical.count[p] > 1:
+            slots = have // typical.count[p]
+        usable[i] = there if slots > 0 else 0.0
+        at[i] = p * width + min(slots, width - 1)
+    return total
+
+
+@jit
+def _expected(by_cpu: Floats, by_memory: Floats, usable: Floats, at: Ints) -> float:
+    """P2.1: what the expected arrivals can use, given the CPU and memory that go with it."""
+    wanted = 0.0
+    for i in range(len(at)):
+        wanted += min(by_cpu[at[i]], by_memory[at[i]]) * usable[i]
+    return wanted
+
+
+@jit
+def _live(nodes: Nodes, typical: Typical, n: int, live: Ints) -> int:
+    """The profiles of which at least one ask fits on the devices of node n."""
+    number = 0
+    for p in range(len(typical.count)):
+        need = typical.count[p]
+        if need == 0:
+            continue
+        for d in range(nodes.devices[n]):
+            need -= nodes.free[n, d] >= typical.milli[p]
+        if need <= 0:
+            live[number] = p
+            number += 1
+    return number
+
+
+@jit
+def fragmentation(nodes: Nodes, typical: Typical, n: int) -> float:
+    """F_n of P2.1: milli-accelerators of node n that the expected arrivals could not use."""
+    live = np.zeros(len(typical.count), np.int64)
+    live = live[: _live(nodes, typical, n, live)]
+    usable, at = np.zeros(len(live)), np.zeros(len(live), np.int64)
+    total = _usable(nodes.free[n], nodes.devices[n], typical, live, usable, at)
+    chip = nodes.silicon[n]
+    by_cpu = typical.cpu[chip, nodes.cpu[n] >> typical.cpu_shift]
+    by_memory = typical.memory[chip, nodes.memory[n] >> typical.memory_shift]
+    return total - _expected(by_cpu, by_memory, usable, at)
+
+
+@jit
+def _score_fragmentation(nodes: Nodes, classes: Classes, typical: Typical, scores: Scores, n: int) -> None:
+    """P2.2 for node n and every class: what placing there adds to the fragmentation, plus the lean of P2.4.
+
+    What the devices look like afterwards depends on the profile only, what goes with them on the CPU and memory of the
     class: the first is computed once per profile and device, the second is a lookup and a short sum.
     """
-    profiles = len(typical.count)
-    devices, chip = nodes.devices[n], nodes.silicon[n]
+    profiles, devices, chip = len(typical.count), nodes.devices[n], nodes.silicon[n]
     free = nodes.free[n].copy()
-    before = fragmentation(nodes, typical, n)
-    options = np.zeros((profiles, devices + 1, profiles))
-    totals = np.zeros((profiles, devices + 1))
-    which = np.full((profiles, devices + 1), NOWHERE)
-    number = np.zeros(profiles, dtype=np.int64)
+    live = np.zeros(profiles, np.int64)
+    live = live[: _live(nodes, typical, n, live)]
+    number = len(live)
+    usable = np.empty((number + 1, devices + 1, number))
+    at = np.empty((number + 1, devices + 1, number), np.int64)
+    total = np.empty((number + 1, devices + 1))
+    which = np.full((number + 1, devices + 1), NOWHERE)
+    options, row = np.zeros(profiles, np.int64), np.full(profiles, number)
+    # The last row is the node as it is: what is left when only CPU and memory are taken.
+    total[number, 0] = _usable(free, devices, typical, live, usable[number, 0], at[number, 0])
+    by_cpu = typical.cpu[chip, nodes.cpu[n] >> typical.cpu_shift]
+    by_memory = typical.memory[chip, nodes.memory[n] >> typical.memory_shift]
+    before = total[number, 0] - _expected(by_cpu, by_memory, usable[number, 0], at[number, 0])
     for p in range(profiles):
+        options[p] = typical.count[p] == 0
+    for i in range(number):
+        p = live[i]
         count, milli = typical.count[p], typical.milli[p]
+        row[p] = i
         if count == 1 and milli < WHOLE:
             for d in range(devices):
                 seen = free[d] < milli
@@ -204,36 +240,34 @@ def _score_fragmentation(nodes: Nodes, classes: Classes, typical: Typical, score
                     seen = seen or free[e] == free[d]
                 if seen:
                     continue
+                o = options[p]
                 free[d] -= milli
-                totals[p, number[p]] = _usable(free, devices, typical, options[p, number[p]])
+                total[i, o] = _usable(free, devices, typical, live, usable[i, o], at[i, o])
                 free[d] += milli
-                which[p, number[p]] = d
-                number[p] += 1
+                which[i, o] = d
+                options[p] += 1
         else:
-            room = 0
-            for d in range(devices):
-                room += free[d] >= milli
-            if room >= count:
-                after = free.copy()
-                _take_devices(after, devices, count, milli, NOWHERE)
-                totals[p, 0] = _usable(after, devices, typical, options[p, 0])
-                number[p] = 1
+            after = free.copy()
+            _take_devices(after, devices, count, milli, NOWHERE)
+            total[i, 0] = _usable(after, devices, typical, live, usable[i, 0], at[i, 0])
+            options[p] = 1
+    lean_accelerators, lean_cpu = scores.lean[0] / scores.scale[2], scores.lean[1] / scores.scale[0]
     for c in range(len(classes.cpu)):
-        scores.value[c, n] = np.inf
+        best, device = np.inf, NOWHERE
         p = classes.profile[c]
         cpu, memory = nodes.cpu[n] - classes.cpu[c], nodes.memory[n] - classes.memory[c]
-        if cpu < 0 or memory < 0 or (classes.count[c] > 0 and not classes.allowed[c, chip]):
-            continue
-        weight = typical.weight[chip, _rank(typical.cpu, cpu), _rank(typical.memory, memory)]
-        for o in range(number[p]):
-            wanted = 0.0
-            for q in range(profiles):
-                wanted += weight[q] * options[p, o, q]
-            tie = scores.tie[0] * totals[p, o] / scores.scale[2] + scores.tie[1] * cpu / scores.scale[0]
-            value = totals[p, o] - wanted - before + tie
-            if value < scores.value[c, n]:
-                scores.value[c, n] = value
-                scores.device[c, n] = which[p, o]
+        if options[p] > 0 and cpu >= 0 and memory >= 0 and (classes.count[c] == 0 or classes.allowed[c, chip]):
+            i, b, m = row[p], cpu >> typical.cpu_shift, memory >> typical.memory_shift
+            for o in range(options[p]):
+                # _expected, written out: slices here cost more than the sum.
+                value = (1.0 + lean_accelerators) * total[i, o] - before + lean_cpu * cpu
+                for j in range(number):
+                    k = at[i, o, j]
+                    value -= min(typical.cpu[chip, b, k], typical.memory[chip, m, k]) * usable[i, o, j]
+                if value < best:
+                    best, device = value, which[i, o]
+        scores.value[c, n] = best
+        scores.device[c, n] = device
 
 
 @jit

@@ -6,6 +6,8 @@ rho from below by a linear function of the first stage. The linear program stays
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import highspy
 import numpy as np
 
@@ -13,6 +15,21 @@ from argosy.errors import SolverError
 from argosy.plan.program import Floats, Ints
 from argosy.plan.risk import tail_weights
 from argosy.plan.template import Template
+
+
+@dataclass(frozen=True, slots=True)
+class Cuts:
+    """One linear bound of each future's cost from below."""
+
+    columns: Ints
+    """First-stage columns that the slopes count."""
+    constant: Floats
+    """(S,)"""
+    slope: Floats
+    """(S, columns)"""
+    duals: tuple[Floats, ...]
+    """The second-stage dual behind each."""
+
 
 LOWEST = -1e9
 """Bound of theta and rho before the first cut, scaled."""
@@ -56,6 +73,8 @@ class Master:
         self.theta = np.full(self.groups, LOWEST)
         self.rho = LOWEST
         self.cuts = 0
+        self.support: list[tuple[Floats, tuple[Floats, ...]]] = []
+        """For each cut: the weight of every future in it, and the dual of each future with weight, in order."""
 
     def solve(self) -> bool:
         """The linear program; False when it is infeasible."""
@@ -103,37 +122,50 @@ class Master:
         upper = self.upper[self.integers] if integers is None else integers
         self.solver.changeColsBounds(len(self.integers), self.integers, lower, upper)
 
-    def add(self, columns: Ints, constant: Floats, slope: Floats, first: Floats, tolerance: float) -> int:
-        """Add the cuts of all futures, (S,) and (S, linking columns), that the point `first` violates."""
-        program = self.program
-        cost = constant + slope @ first[columns]
-        added = 0
-        mean = np.zeros((self.groups, len(columns)))
-        np.add.at(mean, self.group_of, program.probability[:, None] * slope)
-        right = np.bincount(self.group_of, weights=program.probability * constant, minlength=self.groups)
+    def add(self, cuts: Cuts, first: Floats, tolerance: float) -> int:
+        """Add the mean of each group and the tail of the futures' cuts, where the master's own point violates them.
+
+        At any other point than the master's own all are added.
+        """
+        program, own = self.program, first is self.first
+        cost = cuts.constant + cuts.slope @ first[cuts.columns]
         value = np.bincount(self.group_of, weights=program.probability * cost, minlength=self.groups)
-        for g in np.flatnonzero(value > self._theta_at(first) + tolerance):
-            self._row(columns, mean[g], self.width + int(g), float(right[g]))
-            added += 1
+        added = 0
+        for g in range(self.groups):
+            if not own or value[g] > self.theta[g] + tolerance:
+                self._row(cuts, np.where(self.group_of == g, program.probability, 0.0), self.width + g)
+                added += 1
         if self.tight:
             weight = tail_weights(program.probability, cost, program.tail)
-            if weight @ cost > self._rho_at(first) + tolerance * self.groups:
-                self._row(columns, weight @ slope, self.width + self.groups, float(weight @ constant))
+            if not own or weight @ cost > self.rho + tolerance * self.groups:
+                self._row(cuts, weight, self.width + self.groups)
                 added += 1
         self.cuts += added
         return added
 
-    def _theta_at(self, first: Floats) -> Floats:
-        return self.theta if first is self.first else np.full(self.groups, -np.inf)
-
-    def _rho_at(self, first: Floats) -> float:
-        return self.rho if first is self.first else -np.inf
-
-    def _row(self, columns: Ints, slope: Floats, column: int, right: float) -> None:
+    def _row(self, cuts: Cuts, weight: Floats, column: int) -> None:
+        futures = np.flatnonzero(weight)
+        slope = weight[futures] @ cuts.slope[futures]
         keep = np.abs(slope) > 1e-12
-        index = np.append(columns[keep], column).astype(np.int32)
+        index = np.append(cuts.columns[keep], column).astype(np.int32)
         value = np.append(-slope[keep], 1.0)
+        right = float(weight[futures] @ cuts.constant[futures])
         self.solver.addRow(right, highspy.kHighsInf, len(index), index, value)
+        self.support.append((weight, tuple(cuts.duals[s] for s in futures)))
+
+    def second_dual(self) -> tuple[Floats, Floats]:
+        """(S, rows) duals of the second stage and (S,) weights of the futures, as the cuts in force combine them."""
+        first_rows = len(self.template.first.row_lower)
+        price = np.array(self.solver.getSolution().row_dual)[first_rows:]
+        scenarios = self.program.shape["S"]
+        dual = np.zeros((scenarios, len(self.template.second.row_lower)))
+        total = np.zeros(scenarios)
+        for i in np.flatnonzero(np.abs(price) > 1e-12).tolist():
+            weight, duals = self.support[i]
+            for s, one in zip(np.flatnonzero(weight).tolist(), duals, strict=True):
+                dual[s] += price[i] * weight[s] * one
+                total[s] += price[i] * weight[s]
+        return dual, total
 
     def reduced(self) -> Floats:
         """Cost of one more unit of each first-stage column, with rows F4.A1 to F4.A3 left out."""

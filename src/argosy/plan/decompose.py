@@ -11,17 +11,20 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 
+import highspy
 import numpy as np
 
 from argosy.clock import Clock
 from argosy.errors import SolverError
 from argosy.plan.benders_master import Master
 from argosy.plan.exact import Exact
+from argosy.plan.extensive import hand_over, tile
 from argosy.plan.pool import Pool
-from argosy.plan.program import Floats, Ints
-from argosy.plan.risk import measure, quantile, weights
+from argosy.plan.program import Floats, Ints, mean_program
+from argosy.plan.recourse import Answer
+from argosy.plan.risk import measure, quantile
 from argosy.plan.solution import Progress, Solution
-from argosy.plan.template import Template
+from argosy.plan.template import Template, build
 from argosy.settings import Settings
 
 BATCH = 32
@@ -48,7 +51,7 @@ class Decomposition:
     def __init__(self, template: Template, *, settings: Settings, clock: Clock, progress: Progress) -> None:
         self.template, self.settings, self.clock, self.progress = template, settings, clock, progress
         self.program = template.program
-        self.exact = Exact(template, settings)
+        self.exact = Exact(template)
         self.pool = Pool(template)
         self.scenarios = self.program.shape["S"]
         self.master = Master(template, _groups(template))
@@ -75,69 +78,65 @@ class Decomposition:
         return self.stop.is_set() or self._left() <= 0
 
     def _start(self) -> Floats | None:
-        """First contracts: those of the master with one cut of each extreme future at no contracts at all."""
-        first = self.template.first
-        nothing = np.maximum(first.column_lower, 0.0)
-        nothing[np.isinf(nothing)] = 0.0
-        self._cut_exactly(nothing, _spread(self.program.demand.sum(axis=(1, 2)), min(4, self.scenarios)))
-        return self.master.first.copy() if self.master.solve() else None
+        """First contracts: those of the mean future, whose program is small."""
+        matrix = tile(build(mean_program(self.program)))
+        solver = hand_over(matrix)
+        count = np.flatnonzero(matrix.integer).astype(np.int32)
+        if len(count):
+            solver.changeColsIntegrality(len(count), count, np.zeros(len(count), dtype=np.uint8))
+        solver.run()
+        if solver.getModelStatus() != highspy.HighsModelStatus.kOptimal:
+            return None
+        return np.array(solver.getSolution().col_value)[: matrix.first_columns]
 
     def _phase(self, centre: Floats, gap: float, step: str) -> _State | None:
-        """Cut until pool and master agree, then certify; repeat until the certified gap holds."""
-        state = _State()
-        for _ in range(STEPS):
-            agreed = self._agree(centre, gap / 2, step)
-            if agreed is None:
-                return None
-            value, centre = self.certify(agreed), agreed
-            state.bound = max(state.bound, self.master.objective)
-            if value < state.best:
-                state.best, state.first = value, centre.copy()
-            self._tell(step, state.best, state.bound)
-            if state.best - state.bound <= gap * abs(state.best) or self._over():
-                return state
-            if not self.master.solve():
-                return None
-            state.bound = max(state.bound, self.master.objective)
-            if state.best - state.bound <= gap * abs(state.best):
-                return state
-            assert state.first is not None
-            centre = state.first
-        raise SolverError(f"the {step} did not converge in {STEPS} passes")
+        """Cut between the proposal and the best contracts until the certified gap holds.
 
-    def _agree(self, centre: Floats, gap: float, step: str) -> Floats | None:
-        """Contracts at which the sampled cost and the master agree within the gap."""
-        centre_value = np.inf
+        Where a step solves all futures its value is proven; where it solves a batch it is an estimate, and a full
+        pass follows once estimate and bound agree.
+        """
+        state = _State()
+        estimate = self._cut_exactly(centre, self._batch(centre))
+        if self.scenarios <= BATCH:
+            state.best, state.first = estimate, centre
         for _ in range(STEPS):
             if not self.master.solve():
                 return None
-            proposal, bound = self.master.first.copy(), self.master.objective
+            self._cut_from_pool()
+            proposal, state.bound = self.master.first.copy(), max(state.bound, self.master.objective)
             middle = 0.5 * proposal + 0.5 * centre
             value = self._cut_exactly(middle, self._batch(middle))
-            at_proposal = self._cut_from_pool()
-            if value < centre_value:
-                centre, centre_value = middle, value
-            if at_proposal < centre_value:
-                centre, centre_value = proposal, at_proposal
-            self._tell(step, centre_value, bound)
-            if centre_value - bound <= gap * abs(centre_value) or self._over():
-                return centre
+            if value < estimate:
+                centre, estimate = middle, value
+            if self.scenarios <= BATCH and value < state.best:
+                state.best, state.first = value, middle
+            self._tell(step, estimate, state.bound)
+            if estimate - state.bound > gap * abs(estimate) and not self._over():
+                continue
+            if self.scenarios > BATCH:
+                estimate = self.certify(centre)
+                if estimate < state.best:
+                    state.best, state.first = estimate, centre
+                self._tell(step + ", all futures", state.best, state.bound)
+            if state.best - state.bound <= gap * abs(state.best) or self._over():
+                return state
         raise SolverError(f"the {step} did not converge in {STEPS} steps")
 
     def _batch(self, first: Floats) -> Ints:
         """Futures to solve: all when few, else spread over their estimated cost with the costliest included."""
         if self.scenarios <= BATCH:
             return np.arange(self.scenarios)
+        if not len(self.pool):
+            return _spread(self.program.demand.sum(axis=(1, 2)), BATCH)
         estimate, _ = self.pool.best(first)
         return _spread(estimate, BATCH)
 
     def _cut_exactly(self, first: Floats, batch: Ints) -> float:
         """Solve a batch at a point, keep the duals, cut the master there; the estimated objective at the point."""
-        for answer in self.exact.some(batch, first):
-            self.pool.add(answer.dual)
+        for answer in self.exact.some(batch, first, self.pool):
+            self.pool.add(answer.dual, answer.basis)
         cost, which = self.pool.best(first)
-        constant, slope = self.pool.chosen(which)
-        self.master.add(self.pool.columns, constant, slope, first, 0.0)
+        self.master.add(self.pool.chosen(which), first, 0.0)
         return float(self.master.cost @ first) + measure(self.program, cost)
 
     def _cut_from_pool(self) -> float:
@@ -149,23 +148,19 @@ class Decomposition:
             value = float(self.master.cost @ first) + measure(self.program, cost)
             if value - self.master.objective <= 1e-6 * abs(value):
                 break
-            constant, slope = self.pool.chosen(which)
-            scale = 1e-8 * abs(value)
-            if not self.master.add(self.pool.columns, constant, slope, first, scale) or not self.master.solve():
+            if not self.master.add(self.pool.chosen(which), first, 1e-8 * abs(value)) or not self.master.solve():
                 break
         return value
 
     def certify(self, first: Floats) -> float:
         """Solve every future exactly at these contracts; the objective, proven from above. Its cuts join the master."""
-        constants, slopes, cost = [], [], np.empty(self.scenarios)
-        for s, answer in enumerate(self.exact.all(first)):
-            constant, slope = self.pool.cut_of(answer.dual, s)
-            constants.append(constant)
-            slopes.append(slope)
-            cost[s] = answer.value
-        cost += self.template.future_cost @ first
-        self.master.add(self.pool.columns, np.array(constants), np.array(slopes), first, 0.0)
+        answers = self._all(first)
+        cost = np.array([answer.value for answer in answers]) + self.template.future_cost @ first
+        self.master.add(self.pool.own([answer.dual for answer in answers]), first, 0.0)
         return float(self.master.cost @ first) + measure(self.program, cost)
+
+    def _all(self, first: Floats) -> list[Answer]:
+        return self.exact.some(np.arange(self.scenarios), first, self.pool)
 
     def _integers(self, relaxed: _State, gap: float) -> Solution | None:
         """Round, fix, certify; branch on the master where that is not enough."""
@@ -176,7 +171,7 @@ class Decomposition:
         best: _State | None = None
         for choice in (np.clip(np.ceil(value - 1e-6), lower, upper), np.clip(np.round(value), lower, upper), lower):
             self.master.fix(choice)
-            best = self._phase(relaxed.first, gap / 2, "rounding")
+            best = self._fixed(gap / 2, "rounding")
             if best is not None:
                 break
         free = int((lower < upper).sum())
@@ -192,14 +187,22 @@ class Decomposition:
             if self._within(best, gap):
                 break
             self.master.fix(choice)
-            other = self._phase(best.first if best.first is not None else relaxed.first, gap / 4, "branch and bound")
+            other = self._fixed(gap / 4, "branch and bound")
             if other is not None and other.best < best.best:
                 best = other
         if best is None or best.first is None:
             return None
         self.master.fix(best.first[integers].round())
         self.master.solve()
+        corner = self.master.first.copy()
+        tidy = self.certify(corner)  # a corner of the master signs fewer contracts than a mix of corners does
+        if tidy <= best.best + gap / 10 * abs(best.best) and self._within(_State(best=tidy), gap):
+            best.first = corner
         return self.solution(best.first, gap)
+
+    def _fixed(self, gap: float, step: str) -> _State | None:
+        """A phase with the integers of the master fixed, from its own best contracts, which keep them."""
+        return self._phase(self.master.first.copy(), gap, step) if self.master.solve() else None
 
     def _within(self, state: _State, gap: float) -> bool:
         return state.best - self.bound <= gap * abs(state.best)
@@ -209,11 +212,11 @@ class Decomposition:
         first = first.copy()
         integers = self.master.integers
         first[integers] = first[integers].round()
-        answers = self.exact.all(first)
+        answers = self._all(first)
         cost = np.array([answer.value for answer in answers]) + self.template.future_cost @ first
         objective = float(self.master.cost @ first) + measure(self.program, cost)
-        weight = weights(self.program, cost)
         first[self.template.first.columns.part("eta")] = quantile(self.program, cost)
+        second_dual, weight = self.master.second_dual()
         found = Solution(
             status="optimal",
             objective=objective,
@@ -221,7 +224,7 @@ class Decomposition:
             first=first,
             second=np.array([answer.columns for answer in answers]),
             first_dual=self.master.first_dual(),
-            second_dual=weight[:, None] * np.array([answer.dual for answer in answers]),
+            second_dual=second_dual,
             weight=weight,
             reduced=self.master.reduced(),
         )

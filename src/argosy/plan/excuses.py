@@ -15,16 +15,18 @@ from argosy.model.supply import Supply
 from argosy.plan import delivery
 from argosy.plan.inputs import Inputs
 from argosy.plan.layout import Axis, first_columns
-from argosy.plan.program import NONE
+from argosy.plan.prices import worth
+from argosy.plan.program import NONE, Floats
 from argosy.plan.solution import Solution
 from argosy.plan.supply_arrays import flow
+from argosy.plan.template import Block, Template
 from argosy.plan.values import Values
 
 SMALL = 1e-6
 
 
-def excuses(inputs: Inputs, values: Values, solution: Solution, rows: Axis) -> tuple[Excuse, ...]:
-    """One excuse per unsigned candidate, then one per workload that is not fully served; `rows` of the first stage."""
+def excuses(inputs: Inputs, values: Values, solution: Solution, template: Template) -> tuple[Excuse, ...]:
+    """One excuse per unsigned candidate, then one per workload that is not fully served."""
     out: list[Excuse] = []
     sized = inputs.world.sized
     seen = {row.contract for k, row in enumerate(sized) if values.first["size"][k] > SMALL}
@@ -32,9 +34,59 @@ def excuses(inputs: Inputs, values: Values, solution: Solution, rows: Axis) -> t
     for k, row in enumerate(sized):
         if row.signed_size is None and row.contract not in seen:
             seen.add(row.contract)
-            out.append(_unsigned(inputs, values, solution, rows, k))
+            out.append(_unsigned(inputs, values, solution, template, k))
     out.extend(_unserved(inputs, values))
     return tuple(out)
+
+
+def _entry_cost(inputs: Inputs, values: Values, solution: Solution, second: Block, k: int) -> float:
+    """What the first unit of a row's size adds to the objective.
+
+    That is its reduced cost, with the least of the duals that fit. Where the row's pools stand idle, those of F4.P, F4.U
+    and F4.T at hand may promise more for its hours than any work would give.
+    """
+    program, rows = inputs.program, second.rows
+    cost = float(solution.reduced[first_columns(program).at("size")[k]])
+    if program.make_up_share[k] > 0 or program.carry_share[k] > 0:
+        return cost
+    lines = np.flatnonzero(program.line_row == k)
+    links = [i for i in np.flatnonzero(program.link_column == k).tolist() if program.link_line[i] in lines]
+    bounds = np.flatnonzero(program.bound_column == k).tolist()
+    for s, dual in enumerate(solution.second_dual):
+        value = worth(program, values, second, solution, s)
+        month = dual[rows.part("F4.CT")]
+        power = dual[rows.part("F4.W2")].reshape(rows.shapes["F4.W2"])
+        amounts, gains = [], []
+        for i in links:
+            uses = np.flatnonzero(program.use_line == program.link_line[i])
+            gain = value[program.use_pool[uses]] - program.use_cost[uses] * month
+            if program.row_site[k] != NONE:
+                gain = gain + program.row_kw[k] * power[program.row_site[k]]
+            gain = np.where(program.use_max[s, uses] > 0, gain / program.use_draw[uses, None], -np.inf)
+            amounts.append(program.link_capacity[s, i] * program.duration)
+            gains.append(gain.max(axis=0, initial=-np.inf) / program.duration)
+            cost -= float(program.link_capacity[s, i] @ dual[rows.at("F4.U")[program.link_line[i]]])
+        for g in bounds:
+            f = program.bound_floor[g]
+            span = slice(program.floor_first[f], program.floor_last[f] + 1)
+            owed, last = float(program.bound_amount[s, g]), month[program.floor_last[f]]
+            cost -= owed * float(dual[rows.at("F4.T")[f]])
+            amount, gain = (
+                np.concatenate([part[span] for part in parts] or [np.zeros(0)]) for parts in (amounts, gains)
+            )
+            cost -= _best_use(
+                amount, gain, owed, float(program.over_cost[f] * last), float(program.short_cost[f] * last)
+            )
+    return cost
+
+
+def _best_use(amount: Floats, gain: Floats, owed: float, over: float, short: float) -> float:
+    """What the best use of some capacity gains: `owed` of it is paid for, more costs `over`, less costs `short`."""
+    order = np.argsort(-gain, kind="stable")
+    amount, gain = amount[order], gain[order]
+    inside = np.clip(owed - (np.cumsum(amount) - amount), 0.0, amount)
+    paid = inside * np.maximum(0.0, gain + short) + (amount - inside) * np.maximum(0.0, gain - over)
+    return float(paid.sum()) - short * owed
 
 
 def _fee_value(inputs: Inputs, solution: Solution, rows: Axis, k: int) -> float:
@@ -67,13 +119,13 @@ def _fee_value(inputs: Inputs, solution: Solution, rows: Axis, k: int) -> float:
     return value
 
 
-def _unsigned(inputs: Inputs, values: Values, solution: Solution, rows: Axis, k: int) -> Excuse:
+def _unsigned(inputs: Inputs, values: Values, solution: Solution, template: Template, k: int) -> Excuse:
     world, program = inputs.world, inputs.program
     siblings = [i for i, row in enumerate(world.sized) if row.contract == world.sized[k].contract]
-    position = first_columns(program).at("size")
-    per_value = [float(solution.reduced[position[i]]) / max(float(program.committed_value[i]), SMALL) for i in siblings]
+    costs = [_entry_cost(inputs, values, solution, template.second, i) for i in siblings]
+    per_value = [cost / max(float(program.committed_value[i]), SMALL) for i, cost in zip(siblings, costs, strict=True)]
     best = siblings[per_value.index(min(per_value))]
-    row, cost = world.sized[best], float(solution.reduced[position[best]])
+    row, cost = world.sized[best], costs[siblings.index(best)]
     subject = row.contract
     if row.vendor in world.portfolio.policy.excluded_vendors:
         return Excuse(
@@ -100,7 +152,7 @@ def _unsigned(inputs: Inputs, values: Values, solution: Solution, rows: Axis, k:
             remedy="offer a smaller minimum" if least > 0 else "ask for a smaller gap",
         )  # fmt: skip
     assert row.commitment is not None
-    value = _fee_value(inputs, solution, rows, best)
+    value = _fee_value(inputs, solution, template.first.rows, best)
     if value <= SMALL:
         return Excuse(
             subject=subject, rule="F8.3", limit="its one-off cost is above what its capacity is worth",

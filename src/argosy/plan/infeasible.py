@@ -7,7 +7,8 @@ smallest relaxation that would do.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 import highspy
 import numpy as np
@@ -15,7 +16,12 @@ import numpy as np
 from argosy.errors import SolverError
 from argosy.model.decision import Excuse
 from argosy.plan.inputs import Inputs
+from argosy.plan.program import SIGN
+from argosy.plan.sparse import Triplets
 from argosy.plan.template import Block, Template
+
+SHARE_STEPS = 40
+"""Halvings of the interval in which the smallest share lies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +35,8 @@ class Limit:
     unit: str
     factor: float
     """Scaled slack to `unit`."""
+    share: float | None = None
+    """The share that a limit on shares allows; such a limit has a larger share for its slack."""
 
 
 def explain(inputs: Inputs, template: Template) -> tuple[Excuse, ...]:
@@ -41,9 +49,15 @@ def explain(inputs: Inputs, template: Template) -> tuple[Excuse, ...]:
             kept = trial
     out = []
     for i in kept:
-        amount = _least(template.first, limits, hard=[j for j in range(len(limits)) if j != i], soft=[i])
-        limit = limits[i]
-        short = None if amount is None else amount * limit.factor
+        others, limit = [j for j in range(len(limits)) if j != i], limits[i]
+        if limit.share is None:
+            amount = _least(template.first, limits, hard=others, soft=[i])
+            short = None if amount is None else amount * limit.factor
+            remedy = "" if short is None else f"relax it by {short:,.6g} {limit.unit}"
+        else:
+            share = _least_share(inputs, template.first, limits, i)
+            short = None if share is None else share - limit.share
+            remedy = "" if share is None else f"raise it to {math.ceil(share * 1e6 - 1e-3) / 1e4:.6g} %"
         out.append(
             Excuse(
                 subject=limit.subject,
@@ -51,12 +65,42 @@ def explain(inputs: Inputs, template: Template) -> tuple[Excuse, ...]:
                 limit=limit.text,
                 short=short,
                 unit=limit.unit,
-                remedy=f"relax it by {short:,.6g} {limit.unit}"
-                if short is not None
-                else "relaxing this limit alone is not enough; other limits clash as well",
+                remedy=remedy or "relaxing this limit alone is not enough; other limits clash as well",
             )
         )
     return tuple(out)
+
+
+def _least_share(inputs: Inputs, first: Block, limits: list[Limit], i: int) -> float | None:
+    """The smallest share, the same for every vendor, with which limit `i` and all others hold; None when none does."""
+    low = limits[i].share
+    assert low is not None
+    high, every = 1.0, list(range(len(limits)))
+    if _least(_with_share(inputs, first, high), limits, hard=every, soft=[]) is None:
+        return None
+    for _ in range(SHARE_STEPS):
+        middle = (low + high) / 2
+        if _least(_with_share(inputs, first, middle), limits, hard=every, soft=[]) is None:
+            low = middle
+        else:
+            high = middle
+    return high
+
+
+def _with_share(inputs: Inputs, first: Block, share: float) -> Block:
+    """The first stage with another share in F4.C."""
+    program, matrix = inputs.program, first.matrix
+    rows, a = first.rows.at("F4.C"), Triplets()
+    column = np.repeat(np.arange(first.columns.size), np.diff(matrix.start))
+    kept = ~np.isin(matrix.index, rows)
+    a.add(matrix.index[kept], column[kept], matrix.value[kept])
+    sign = np.flatnonzero(program.later_action == SIGN)
+    chance = program.probability @ program.later_member
+    for row, v in zip(rows.tolist(), np.flatnonzero(~np.isnan(program.vendor_share_max)).tolist(), strict=True):
+        value = program.committed_value * ((program.row_vendor == v) - share)
+        a.add(row, first.columns.at("size"), value)
+        a.add(row, first.columns.at("later")[sign], value[program.later_row[sign]] * chance[sign])
+    return replace(first, matrix=a.columns(first.columns.size))
 
 
 def _limits(inputs: Inputs, first: Block) -> list[Limit]:
@@ -70,12 +114,13 @@ def _limits(inputs: Inputs, first: Block) -> list[Limit]:
         start = world.calendar.horizon.start.plus(12 * y)
         text = f"cash of the fiscal year from {start} is limited to {limit:,.0f} USD"
         out.append(Limit(tuple(rows.at("F4.Y")[i].tolist()), "F4.Y", f"policy.cash year {y + 1}", text, "USD", money))
-    vendors = np.flatnonzero(~np.isnan(program.vendor_share_max)).tolist()
-    for i, v in enumerate(vendors):
-        share = float(program.vendor_share_max[v])
-        text = f"{program.names['V'][v]} may hold at most {share:.0%} of all commitments (present value)"
+    shares = program.vendor_share_max[~np.isnan(program.vendor_share_max)]
+    if len(shares):
+        share = float(shares.min())
+        text = f"one vendor may hold at most {share:.6g} of all commitments (present value)"
         subject = "policy.concentration.max_committed_fraction"
-        out.append(Limit((int(rows.at("F4.C")[i]),), "F4.C", subject, text, "USD of present value", money))
+        where = tuple(rows.at("F4.C").tolist())
+        out.append(Limit(where, "F4.C", subject, text, "fraction", 1.0, share))
     for k, row in enumerate(world.sized):
         unit = world.size_unit(row)
         if row.signed_size is not None:
@@ -126,7 +171,9 @@ def _least(first: Block, limits: list[Limit], *, hard: list[int], soft: list[int
     solver = highspy.Highs()
     solver.silent()
     column_lower = np.concatenate([first.column_lower, np.zeros(len(slack_rows))])
-    column_upper = np.concatenate([first.column_upper, np.full(len(slack_rows), np.inf)])
+    upper_bound = first.column_upper.copy()
+    upper_bound[first.columns.part("power")] = np.inf  # F4.Z says it too, and may be dropped or relaxed
+    column_upper = np.concatenate([upper_bound, np.full(len(slack_rows), np.inf)])
     integer = np.concatenate([first.integer, np.zeros(len(slack_rows), dtype=bool)])
     solver.passModel(
         total, rows, len(value), 1, 1, 0.0, cost, column_lower, column_upper, lower, upper,

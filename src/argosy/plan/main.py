@@ -15,15 +15,18 @@ from argosy.model.portfolio import Portfolio
 from argosy.model.scenario import Scenario
 from argosy.plan import infeasible, result
 from argosy.plan.check import check
+from argosy.plan.decompose import Decomposition
 from argosy.plan.inputs import inputs
 from argosy.plan.solution import Progress
-from argosy.plan.solve import solve as optimise
+from argosy.plan.solve import solve as solve_extensive
 from argosy.plan.template import build
 from argosy.plan.values import Values
 from argosy.settings import Settings
 
 RESIDUAL_TOLERANCE = 1e-6
 COST_TOLERANCE = 1e-6
+EXTENSIVE_COLUMNS = 60_000
+"""Programs up to this size are solved whole; larger ones future by future."""
 
 
 def quiet(step: str, best_usd: float | None, bound_usd: float | None) -> None:
@@ -49,14 +52,11 @@ def solve(
     told = inputs(portfolio, scenarios)
     template = build(told.program)
     _finite(template.first.matrix.value, template.second.matrix.value)
-    found = optimise(
-        template,
-        gap=gap,
-        settings=settings or Settings(),
-        clock=clock or SystemClock(),
-        progress=progress,
-        stop=stop or threading.Event(),
-    )
+    settings, clock, stop = settings or Settings(), clock or SystemClock(), stop or threading.Event()
+    if template.second.columns.size * len(scenarios) > EXTENSIVE_COLUMNS:
+        found = Decomposition(template, settings=settings, clock=clock, progress=progress).solve(gap, stop)
+    else:
+        found = solve_extensive(template, gap=gap, settings=settings, clock=clock, progress=progress, stop=stop)
     digest = data_hash(portfolio, scenarios)
     if found is None:
         return Infeasible(portfolio=portfolio.name, data_hash=digest, excuses=infeasible.explain(told, template))

@@ -11,8 +11,10 @@ solver's tolerance leaves below 0 is charged at a generous bound, so that the re
 
 from __future__ import annotations
 
+import highspy
 import numpy as np
 
+from argosy.plan.benders_master import Cuts
 from argosy.plan.program import Floats, Ints
 from argosy.plan.template import Template
 
@@ -50,6 +52,8 @@ class Pool:
         self.free = np.flatnonzero(free)
         self.constant: list[Floats] = []
         self.slope: list[Floats] = []
+        self.bases: list[highspy.HighsBasis] = []
+        self.duals: list[Floats] = []
 
     def __len__(self) -> int:
         return len(self.constant)
@@ -84,17 +88,14 @@ class Pool:
             slope[:, self.group] -= np.add.reduceat(weighted, self.group_start, axis=1)
         return per_scenario, slope
 
-    def cut_of(self, dual: Floats, s: int) -> tuple[float, Floats]:
-        """F7.1 for one scenario."""
-        constant, slope = self._cut(dual, slice(s, s + 1))
-        return float(constant[0]), slope[0]
-
     def cut(self, dual: Floats) -> tuple[Floats, Floats]:
         """F7.1 for every scenario: constants (S,) and slopes (S, linking columns)."""
         return self._cut(dual, slice(0, self.scenarios))
 
-    def add(self, dual: Floats) -> None:
-        """Keep the cuts of a dual."""
+    def add(self, dual: Floats, basis: highspy.HighsBasis) -> None:
+        """Keep the cuts of a dual, and the basis that it belongs to."""
+        self.bases.append(basis)
+        self.duals.append(dual)
         constant, slope = self.cut(dual)
         self.constant.append(constant)
         self.slope.append(slope)
@@ -106,10 +107,18 @@ class Pool:
         which = values.argmax(axis=0)
         return values[which, np.arange(self.scenarios)], which
 
-    def chosen(self, which: Ints) -> tuple[Floats, Floats]:
-        """Constants (S,) and slopes (S, linking columns) of one dual per scenario."""
-        s = range(self.scenarios)
-        return (
-            np.array([self.constant[i][j] for i, j in zip(which, s, strict=True)]),
-            np.array([self.slope[i][j] for i, j in zip(which, s, strict=True)]),
+    def chosen(self, which: Ints) -> Cuts:
+        """The cuts of one dual per scenario."""
+        pairs = list(zip(which.tolist(), range(self.scenarios), strict=True))
+        return Cuts(
+            self.columns,
+            np.array([self.constant[i][s] for i, s in pairs]),
+            np.array([self.slope[i][s] for i, s in pairs]),
+            tuple(self.duals[i] for i, _ in pairs),
         )
+
+    def own(self, duals: list[Floats]) -> Cuts:
+        """The cuts of each scenario's own dual, which need not be in the pool."""
+        pairs = [self._cut(dual, slice(s, s + 1)) for s, dual in enumerate(duals)]
+        constant, slope = np.concatenate([c for c, _ in pairs]), np.concatenate([g for _, g in pairs])
+        return Cuts(self.columns, constant, slope, tuple(duals))

@@ -2,6 +2,9 @@
 
 F8.1  price_{p,t} = sum_s weight_s * price_{p,t,s}
 F8.2  price_{p,t,s} = -dual(F4.P)_{p,t,s} / (weight_s * discount_t * duration_t * 730)
+
+Where a pool stands idle many duals fit. There the price is the least of them: what the best work would give for an
+hour, and not what the hour would cost.
 """
 
 from __future__ import annotations
@@ -13,9 +16,9 @@ import numpy as np
 from argosy.model.decision import Price, PriceTerm
 from argosy.plan.calendar import STANDARD_HOURS
 from argosy.plan.inputs import Inputs
-from argosy.plan.layout import Axis
-from argosy.plan.program import Program
+from argosy.plan.program import Floats, Program
 from argosy.plan.solution import Solution
+from argosy.plan.template import Block
 from argosy.plan.values import Values
 from argosy.plan.world import World
 
@@ -23,7 +26,7 @@ SMALL = 1e-6
 NO_WEIGHT = 1e-9
 
 
-def price_terms(inputs: Inputs, values: Values, solution: Solution, rows: Axis) -> tuple[PriceTerm, ...]:
+def price_terms(inputs: Inputs, values: Values, solution: Solution, second: Block) -> tuple[PriceTerm, ...]:
     """F8.2 for every pool, period and scenario with weight; periods are dated with their first month."""
     program, world = inputs.program, inputs.world
     unit = program.money_scale / program.accelerator_scale / STANDARD_HOURS
@@ -32,8 +35,7 @@ def price_terms(inputs: Inputs, values: Values, solution: Solution, rows: Axis) 
         weight = float(solution.weight[s])
         if weight <= NO_WEIGHT:
             continue
-        dual = solution.second_dual[s][rows.part("F4.P")].reshape(rows.shapes["F4.P"])
-        price = np.maximum(0.0, -dual / (weight * program.discount * program.duration) * unit)
+        price = worth(program, values, second, solution, s) / (weight * program.discount * program.duration) * unit
         setter = Setter(inputs, values, s)
         for p, pool in enumerate(world.pools):
             for t in range(program.shape["T"]):
@@ -48,6 +50,32 @@ def price_terms(inputs: Inputs, values: Values, solution: Solution, rows: Axis) 
                     )
                 )
     return tuple(out)
+
+
+def worth(program: Program, values: Values, second: Block, solution: Solution, s: int) -> Floats:
+    """(P, T) what one more accelerator takes off the objective in one future, at least."""
+    dual = solution.second_dual[s]
+    full = -dual[second.rows.part("F4.P")].reshape(second.rows.shapes["F4.P"])
+    return np.maximum(0.0, full - _spare(program, values, second, dual, s))
+
+
+def _spare(program: Program, values: Values, second: Block, dual: Floats, s: int) -> Floats:
+    """(P, T) by how much the duals of F4.P in one future could be smaller where a pool stands idle; 0 elsewhere.
+
+    It is the least reduced cost of the work that may run there, and all of the dual where none may.
+    """
+    work = second.columns.part("work")
+    start = second.matrix.start[work.start : work.stop + 1]
+    entries = slice(start[0], start[-1])
+    column = np.repeat(np.arange(work.stop - work.start), np.diff(start))
+    paid = second.matrix.value[entries] * dual[second.matrix.index[entries]]
+    reduced = -np.bincount(column, weights=paid, minlength=work.stop - work.start).reshape(program.arc_open.shape)
+    out = np.full((program.shape["P"], program.shape["T"]), np.inf)
+    busy = np.zeros(out.shape, dtype=bool)
+    for a, p in enumerate(program.arc_pool.tolist()):
+        out[p] = np.where(program.arc_open[a], np.minimum(out[p], np.maximum(0.0, reduced[a])), out[p])
+        busy[p] |= values.second["work"][s, a] > SMALL
+    return np.where(busy, 0.0, out)
 
 
 def prices(world: World, terms: tuple[PriceTerm, ...]) -> tuple[Price, ...]:
@@ -100,6 +128,14 @@ class Setter:
                 d = program.arc_demand[a]
                 return (
                     f"work of {program.names['D'][d]} that moves here from {program.names['P'][other[0]]}, "
+                    f"{program.arc_yield[a] / other[1]:.4g} accelerators there for one here"
+                )
+        for a in self.arcs_of[p]:
+            other = self._elsewhere(a, t)
+            if self.work[a, t] <= SMALL and other is not None and program.arc_open[a, t]:
+                d = program.arc_demand[a]
+                return (
+                    f"work of {program.names['D'][d]} that would move here from {program.names['P'][other[0]]}, "
                     f"{program.arc_yield[a] / other[1]:.4g} accelerators there for one here"
                 )
         return "a limit on its own capacity: floors, power, data or later months"

@@ -13,7 +13,7 @@ near 1; a level of accelerators held for a period of `duration[t]` standard mont
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -274,3 +274,30 @@ class Program:
             "O": len(self.port_cost), "B": len(self.site_max), "V": len(self.vendor_share_max),
             "Q": len(self.adequacy_base), "W": len(self.way_max),
         }  # fmt: skip
+
+
+def mean_program(program: Program) -> Program:
+    """The same problem with one future: the mean of all."""
+    p = program.probability
+
+    def mean(values: Floats) -> Floats:
+        finite = np.where(np.isinf(values), 0.0, values)
+        out = np.tensordot(p, finite, axes=1)
+        return np.asarray(np.where(np.isinf(values).any(axis=0), np.inf, out))[None]
+
+    return replace(
+        program,
+        probability=np.ones(1),
+        later_member=np.asarray(program.later_member.any(axis=0)).reshape(1, -1),
+        link_capacity=mean(program.link_capacity),
+        bound_amount=mean(program.bound_amount),
+        future_cost=mean(program.future_cost),
+        prepay_credit=mean(program.prepay_credit),
+        port_capacity=mean(program.port_capacity),
+        site_energised=mean(program.site_energised),
+        use_max=mean(program.use_max),
+        open_max=mean(program.open_max),
+        stock=mean(program.stock),
+        demand=mean(program.demand),
+        backlog_max=mean(program.backlog_max),
+    )

@@ -74,7 +74,7 @@ def plan(reader: Reader, certificate: Certificate, seed: int) -> Plan:
     portfolio = world.portfolio
     solution = reader.solution
     worst = tail_mean(program.probability, recount.scenario_cost, program.tail)
-    terms = price_terms(reader.inputs, reader.values, solution, reader.template.second.rows)
+    terms = price_terms(reader.inputs, reader.values, solution, reader.template.second)
     return Plan(
         status=solution.status,
         portfolio=portfolio.name,
@@ -108,7 +108,7 @@ def plan(reader: Reader, certificate: Certificate, seed: int) -> Plan:
         vendor_shares=_vendor_shares(reader),
         adequacy=_adequacy(reader),
         footprint=_footprint(reader),
-        excuses=excuses(reader.inputs, reader.values, solution, reader.template.first.rows),
+        excuses=excuses(reader.inputs, reader.values, solution, reader.template),
     )
 
 
@@ -306,6 +306,8 @@ def _capacity(reader: Reader) -> tuple[PoolMonth, ...]:
 def _work(reader: Reader) -> tuple[WorkMonth, ...]:
     program, y = reader.program, reader.values.second
     workloads = list(dict.fromkeys(ask.workload for ask in reader.world.asks))
+    if not workloads:
+        return ()
     of = np.array([workloads.index(ask.workload) for ask in reader.world.asks])
     done = np.zeros_like(program.demand)
     for a, d in enumerate(program.arc_demand):

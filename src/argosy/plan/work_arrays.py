@@ -61,14 +61,32 @@ def yield_of(world: World, ask: Ask, pool: Pool) -> float:
 
 
 def arcs(world: World) -> tuple[Arc, ...]:
-    """All pairs of class and pool with a positive yield, by class."""
+    """All pairs of class and pool with a positive yield, by class.
+
+    A pool that nothing supplies has a price too, but only where every figure that it takes is known.
+    """
     found = []
+    supplied = {use.pool for row in (*world.sized, *world.open) for use in row.uses}
+    supplied |= {row.first_refusal.pool for row in world.sized if row.first_refusal is not None}
+    supplied |= {pool.id for pool in world.pools if any(pool.existing_accelerators.values())}
     for d, ask in enumerate(world.asks):
         for p, pool in enumerate(world.pools):
             units = yield_of(world, ask, pool)
-            if units > 0:
+            if units > 0 and (pool.id in supplied or _known(world, ask, pool)):
                 found.append(Arc(d, p, units, world.silicon[pool.silicon].family))
     return tuple(found)
+
+
+def _known(world: World, ask: Ask, pool: Pool) -> bool:
+    """Whether the egress price, power and carbon of the class in the pool are known, as far as they count."""
+    region, policy = world.regions[pool.region], world.portfolio.policy
+    source = ask.home if ask.dataset is None else world.datasets[ask.dataset].home
+    moves = ask.data_gib_per_unit > 0 and region.id not in (source, ask.home)
+    if moves and link_between(world.portfolio.links, world.regions[source], region) is None:
+        return False
+    if (policy.power or policy.carbon) and world.silicon[pool.silicon].facility_kw is None:
+        return False
+    return policy.carbon is None or (pool.carbon_g_per_kwh, region.grid_carbon_g_per_kwh) != (None, None)
 
 
 def link_of(world: World, start: str, end: str) -> Link:

@@ -1,0 +1,40 @@
+"""What holds for every test: no network but loopback, the order of folders, and how hypothesis searches."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import pytest_socket
+from hypothesis import settings
+
+# Fast folders first, so that a mistake shows early. A folder that is not named comes after them.
+ORDER = ("unit", "laws", "conformance", "house", "golden", "docs", "against", "replay", "faults")
+HERE = Path(__file__).parent
+LOOPBACK = ["127.0.0.1", "::1"]
+
+# On a shared machine no single example has a time limit. In continuous integration the same examples run each time.
+settings.register_profile("house", deadline=None, derandomize="CI" in os.environ)
+settings.load_profile("house")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Folders in order; tests marked slow after all others."""
+
+    def key(item: pytest.Item) -> tuple[bool, int]:
+        parts = item.path.relative_to(HERE).parts if item.path.is_relative_to(HERE) else ()
+        folder = parts[0] if len(parts) > 1 else ""
+        place = ORDER.index(folder) if folder in ORDER else len(ORDER)
+        return item.get_closest_marker("slow") is not None, place
+
+    items.sort(key=key)
+
+
+@pytest.fixture(autouse=True)
+def _loopback_only() -> Iterator[None]:
+    """A connection to anywhere else raises. Subprocesses are not held by this; they must not need the network."""
+    pytest_socket.socket_allow_hosts(LOOPBACK, allow_unix_socket=True)
+    yield
+    pytest_socket._remove_restrictions()
