@@ -22,4 +22,5 @@ class Record(BaseModel):
         ser_json_inf_nan="constants",
         validate_default=False,
         use_attribute_docstrings=True,
+        defer_build=True,
     )

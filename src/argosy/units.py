@@ -14,7 +14,6 @@ from typing import Annotated, Any
 
 from annotated_types import Ge, Gt, Le
 from pydantic import AllowInfNan, GetCoreSchemaHandler, GetJsonSchemaHandler
-from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
 HOURS_PER_DAY = 24
@@ -124,5 +123,5 @@ class Month:
         )
 
     @classmethod
-    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         return {"type": "string", "pattern": r"^\d{4}-\d{2}$", "description": "A month, written YYYY-MM."}

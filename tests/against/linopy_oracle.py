@@ -305,8 +305,14 @@ class _Writer:
             turn = xr.DataArray(np.array([1.0, -1.0]), coords=[both])
             self.rule("F4.Z", turn * v["power"] - limit * v["build"], "<=", 0)
             if "size" in v:
-                drawn = v["size"] @ self.onehot(p.row_site, "row", "site", p.row_kw)
-                self.rule("F4.W1", drawn - v["power"], "<=", 0)
+                where = self.onehot(p.row_site, "row", "site", p.row_kw)
+                drawn = v["size"] @ where.expand_dims(signature=self.index["signature"])
+                group, e = np.nonzero(self.signature & (p.later_action == SIGN) & (p.row_site[p.later_row] >= 0))
+                if len(e):
+                    keys = {"site": p.row_site[p.later_row[e]], "signature": group}
+                    drawn = drawn + self.gather("later", e, p.row_kw[p.later_row[e]], keys)
+                power = self.data(1.0, "signature", "site") * v["power"]
+                self.rule("F4.W1", drawn - power, "<=", 0)
 
     # ---- second stage
 
@@ -427,6 +433,11 @@ class _Writer:
             if "size" in v:
                 each = self.data(p.embodied[:, None][:, :, years], "row", "scenario", "year", year=years)
                 left = left + v["size"] @ each
+            tonnes = p.embodied[p.later_row][:, years] * (p.later_action == SIGN)[:, None]
+            scenario, e, year = np.nonzero(p.later_member[:, :, None] * tonnes[None])
+            if len(e):
+                keys = {"scenario": scenario, "year": year}
+                left = _plus(left, self.gather("later", e, tonnes[e, year], keys, year=years))
             self.rule("F4.E", left, "<=", self.data(p.carbon_max[years], "year", year=years))
         if not np.isnan(p.critical_share_max) and "work" in v:
             served = (p.demand_critical[p.arc_demand] * p.arc_yield)[:, None] * p.duration

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import importlib.util
 import random
 from collections.abc import Callable
@@ -99,8 +100,6 @@ def at_most(left: float, right: float) -> bool:
 
 def edited(arguments: Json, edit: Callable[[Json], None]) -> Json:
     """A deep copy with a change."""
-    import copy
-
     changed = copy.deepcopy(arguments)
     edit(changed)
     return changed
@@ -180,7 +179,7 @@ def test_money_scales_the_cost(seed: int) -> None:
     assert cost(edited(world, richer)) == pytest.approx(3 * cost(world), rel=1e-8)
 
 
-@pytest.mark.parametrize("factor", [7.0, 1000.0, 0.4])
+@pytest.mark.parametrize("factor", [7.0, 1000.0, 2.5])
 @given(seed=SEEDS)
 @few
 def test_accelerators_scale_the_cost(factor: float, seed: int) -> None:
@@ -242,16 +241,16 @@ def test_an_internal_price_is_what_one_more_hour_would_save(seed: int, pool: str
     step = 1e-3
 
     def with_stock(extra: float) -> Json:
-        path = {"2026-01": 0.5} | {f"2026-{month:02d}": 0.5 + extra}
+        path = {"2026-01": 1.5} | {f"2026-{month:02d}": 1.5 + extra}
         if month < MONTHS:
-            path[f"2026-{month + 1:02d}"] = 0.5
+            path[f"2026-{month + 1:02d}"] = 1.5
         pools = [p | ({"existing_accelerators": path} if p["id"] == pool else {}) for p in w.POOLS]
         return random_world(seed, integers=False) | {"pools": pools}
 
     world = with_stock(0.0)
     rate = world["policy"]["discount_rate_fraction"]
     unit = step * w.hours(month) * (1 + rate) ** (-(month - 0.5) / 12)
-    plan = w.planned(w.world(world.pop("contracts"), world.pop("workloads"), **world))
+    plan = w.planned(w.world(**world))
     price = w.price(plan, f"2026-{month:02d}", pool)
     saved = (plan.objective_usd - cost(with_stock(step))) / unit
     lost = (cost(with_stock(-step)) - plan.objective_usd) / unit
@@ -260,12 +259,34 @@ def test_an_internal_price_is_what_one_more_hour_would_save(seed: int, pool: str
 
 
 @given(seed=SEEDS)
+@settings(few, max_examples=12)
+def test_a_fee_cut_named_to_a_candidate_is_never_more_than_it_takes(seed: int) -> None:
+    """Slightly less changes nothing. (That slightly more does is in tests/unit: it holds where one set of duals fits.)
+
+    Not so with an option or an exit: their worth at the new fee is not in the duals at the old one.
+    """
+    small = 1e-4
+    world = random_world(seed, integers=False)
+    for contract in world["contracts"]:
+        contract.pop("expansion_option", None)
+        contract.pop("exit", None)
+        if contract["kind"] == "take_or_pay":  # else the price above the floor would fall with the fee
+            contract["over_take_usd_per_accelerator_hour"] = contract["usd_per_accelerator_hour"]
+    plan = w.planned(w.world(**world))
+    for excuse in plan.excuses:
+        if excuse.unit == "usd_per_accelerator_hour" and excuse.short is not None and excuse.short > small:
+            changed = copy.deepcopy(world)
+            deal = next(c for c in changed["contracts"] if c["id"] == excuse.subject)
+            deal["usd_per_accelerator_hour"] -= excuse.short - small
+            assert cost(changed) == pytest.approx(plan.objective_usd, rel=1e-9)
+
+
+@given(seed=SEEDS)
 @few
 def test_capacity_that_stands_idle_in_every_future_is_worth_nothing(seed: int) -> None:
-    world = random_world(seed)
-    solved = w.Solved(w.world(world.pop("contracts"), world.pop("workloads"), **world))
+    solved = w.Solved(w.world(**random_world(seed)))
     program, second = solved.program, solved.values.second
-    plan = w.planned(w.world(**_as_arguments(random_world(seed))))
+    plan = w.planned(w.world(**random_world(seed)))
     have = program.stock.copy()
     for j, p in enumerate(program.use_pool):
         have[:, p] += second["use"][:, j]
@@ -278,7 +299,3 @@ def test_capacity_that_stands_idle_in_every_future_is_worth_nothing(seed: int) -
         for t in range(MONTHS):
             if idle[p, t]:
                 assert w.price(plan, f"2026-{t + 1:02d}", pool) == pytest.approx(0, abs=1e-9)
-
-
-def _as_arguments(world: Json) -> Json:
-    return world

@@ -437,7 +437,7 @@ def test_a_later_signing_waits_for_what_is_known_then() -> None:
     assert (later.action, str(later.month), later.scenarios, later.size) == (
         "sign", "2026-06", ("s0",), pytest.approx(10),
     )  # fmt: skip
-    assert w.decision(plan).signed
+    assert (w.decision(plan).signed, w.decision(plan).reason) == (False, "later")
     assert plan.excuses == ()
 
 
@@ -446,7 +446,7 @@ def test_a_contract_with_volume_tiers_that_is_signed_later_is_signed() -> None:
     deal = w.sized(2.0, start="2026-07", signing="2026-06", term_months=6, volume_tiers=TIERS)
     plan = w.planned(w.world([deal, w.on_demand(6.0)], [w.work({"2026-07": 60.0})]))
     assert plan.objective_usd == usd(60 * 1.5 * w.hours(7, 12))
-    assert w.decision(plan).signed
+    assert (w.decision(plan).signed, w.decision(plan).reason) == (False, "later")
     assert plan.excuses == ()
 
 
@@ -501,9 +501,18 @@ def test_equity_received_counts_as_a_cautious_reader_would(cap: float | None, va
     assert plan.cash[0].minimum_bill_usd == usd(20 * YEAR)
 
 
-def test_equity_given_costs_what_vests() -> None:
-    plan = w.planned(w.world([w.sized(2.0, 10.0, equity={"usd_per_accelerator": -100.0})], [w.work(10.0)]))
-    assert plan.objective_usd == usd(20 * YEAR + 500)
+@pytest.mark.parametrize(("cap", "value"), [(None, 500.0), (600.0, 300.0)])
+def test_equity_given_costs_what_vests(cap: float | None, value: float) -> None:
+    deal = w.sized(2.0, 10.0, equity={"usd_per_accelerator": -100.0, "max_usd": cap})
+    assert w.planned(w.world([deal], [w.work(10.0)])).objective_usd == usd(20 * YEAR + value)
+
+
+def test_equity_that_vested_before_the_plan_is_no_part_of_it() -> None:
+    """4 of 10 were there before; the other 6 come in July."""
+    parts = [{"start": "2025-07", "fraction": 0.4}, {"start": "2026-07", "fraction": 0.6}]
+    deal = w.sized(2.0, 10.0, start="2025-07", term_months=24, tranches=parts, equity={"usd_per_accelerator": 100.0})
+    plan = w.planned(w.world([deal, w.on_demand(3.0)], [w.work(10.0)]))
+    assert w.component(plan, "one_off") == usd(-0.5 * 100 * 6)
 
 
 # ---- lease and own build

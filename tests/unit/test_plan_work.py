@@ -120,6 +120,13 @@ def test_porting_is_paid_once_for_a_workload_with_two_homes() -> None:
     assert plan.objective_usd == usd(5_000 + 2 * YEAR)
 
 
+def test_a_gang_runs_only_where_all_of_it_fits() -> None:
+    """64 that run together do not fit into the 8 that are cheap, although 8 are all that is needed on average."""
+    offers = [w.on_demand(1.0, amount=8.0), w.on_demand(5.0, "e", amount=100.0)]
+    plan = w.planned(w.world(offers, [w.work(8.0, kind="training", gang_accelerators=64)]))
+    assert plan.objective_usd == usd(8 * 5 * YEAR)
+
+
 # ---- data
 
 

@@ -47,7 +47,7 @@ EXIT_BAD_INPUT = 2
 EXIT_OUTSIDE = 3
 
 
-def offers(  # noqa: PLR0917 - every parameter is an option of the command line
+def offers(
     silicon: Annotated[str | None, typer.Option(help="Chip, for example h100 or tpu-v6e.")] = None,
     region: Annotated[str | None, typer.Option(help="Country code, zone such as eu, or part of a region's id.")] = None,
     vendor: Annotated[str | None, typer.Option(help="Vendor id, for example aws.")] = None,

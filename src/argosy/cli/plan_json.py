@@ -188,7 +188,7 @@ _MEANINGS = {
     "kind": "Kind of contract, the word written in the portfolio.",
     "pools": "Pools in which the contract may be used.",
     "signed": "Whether it is signed.",
-    "reason": "given: signed before the plan; chosen and not_chosen: decided by the plan.",
+    "reason": "given: signed before the plan; chosen and not_chosen: decided now; later: in some futures.",
     "max_size": "Largest size that is offered.",
     "unit": "Unit of the sizes or amounts in the row.",
     "option_size": "Size of the expansion option that is bought.",

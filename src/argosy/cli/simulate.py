@@ -30,7 +30,9 @@ def simulate(
 
     Exit code 0: done. 2: bad input. 3: outside failure.
     """
-    with reported(as_json, next_step="correct them and run the command again; docs/reference/simulate.md has the formats"):
+    with reported(
+        as_json, next_step="correct them and run the command again; docs/reference/simulate.md has the formats"
+    ):
         place = source(fleet)
         arriving = source(trace)
         answer = _filling(place, arriving, policy, load, seed, SystemClock())

@@ -111,6 +111,7 @@ def _decisions(plan: Plan, show: _Shower) -> None:
     verdicts = {
         "given": Text("signed"),
         "chosen": Text("sign", style="bold green"),
+        "later": Text("later"),
         "not_chosen": Text("no", style="dim"),
     }
     rows: list[Sequence[RenderableType]] = []
@@ -120,7 +121,7 @@ def _decisions(plan: Plan, show: _Shower) -> None:
         text = f"{usd(size)}/mo" if d.unit == "usd_per_month" else usd(size) if money else number(round(size))
         bill = scale.write(d.committed_usd) if d.size > 0 else ABSENT
         term = f"{d.start or ABSENT} – {d.end.plus(-1) if d.end else ABSENT}"
-        verdict = Text("later") if d in waiting else verdicts[d.reason]
+        verdict = verdicts[d.reason]
         rows.append((clip(d.contract, 60), clip(d.vendor, 12), words(d.kind), verdict, text, term, bill))
     heads = ("*Contract", "Vendor", "Kind", "Signed?", "~Size", "#First – last month", "#Bill")
     total = ("Total signed", "", "", "", "", "", scale.write(sum(d.committed_usd for d in signed)))

@@ -11,7 +11,7 @@ from typing import Literal
 from argosy.record import Record
 from argosy.units import Month
 
-Reason = Literal["given", "chosen", "not_chosen"]
+Reason = Literal["given", "chosen", "later", "not_chosen"]
 
 
 class Excuse(Record):

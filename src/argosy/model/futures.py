@@ -10,7 +10,9 @@ import math
 from collections import Counter
 
 from argosy.errors import BadInput, Problem
+from argosy.model import effects
 from argosy.model.chance import Effects, Streams, Subjects, combine
+from argosy.model.horizon import Horizon
 from argosy.model.portfolio import Portfolio
 from argosy.model.scenario import Scenario
 
@@ -48,12 +50,16 @@ def futures(
         given = tuple(s.model_copy(update={"probability": s.probability / taken}) for s in given)
     drawn: tuple[Scenario, ...] = ()
     if rest and count and portfolio.uncertainties:
-        known = subjects(portfolio)
+        known, worth = subjects(portfolio), _worth(portfolio)
         drawn = tuple(
-            combine(
-                f"{stream}-{k:04d}",
-                rest / count,
-                _draw(portfolio, known, Streams(seed, ("futures", stream, str(k)))),
+            named(
+                combine(
+                    f"{stream}-{k:04d}",
+                    rest / count,
+                    _draw(portfolio, known, Streams(seed, ("futures", stream, str(k)))),
+                ),
+                portfolio.horizon,
+                worth,
             )
             for k in range(count)
         )
@@ -63,6 +69,32 @@ def futures(
     if twice:
         raise _bad("scenarios.given", f"two scenarios are called {', '.join(twice)}; ids are unique")
     return given + drawn
+
+
+def _worth(portfolio: Portfolio) -> dict[str, float]:
+    """What each workload's demand of the last year would cost undone: its weight in the name of a future."""
+    worth: dict[str, float] = {}
+    for workload in portfolio.workloads:
+        asks = workload.asks(portfolio.horizon)
+        worth[workload.id] = math.fsum(sum(ask.demand_units[-12:]) * ask.unserved_usd_per_unit for ask in asks)
+    return worth
+
+
+def named(scenario: Scenario, horizon: Horizon, worth: dict[str, float]) -> Scenario:
+    """The scenario with a name that says what sets it apart: demand in the last year, defaults, the longest delay."""
+    words = []
+    if total := math.fsum(worth.values()):
+        changed = (
+            weight * float(effects.demand_factors(scenario, workload, horizon)[-12:].mean())
+            for workload, weight in worth.items()
+        )
+        words.append(f"demand x{math.fsum(changed) / total:.2f}")
+    words += [f"{vendor} fails in {month}" for vendor, month in sorted(scenario.default_month.items())]
+    delays = {**scenario.delivery_delay_months, **scenario.energisation_delay_months}
+    if any(delays.values()):
+        latest = min(delays, key=lambda subject: (-delays[subject], subject))
+        words.append(f"{latest} {delays[latest]} months late")
+    return scenario.model_copy(update={"name": ", ".join(words)[:200] or None})
 
 
 def subjects(portfolio: Portfolio) -> Subjects:

@@ -34,15 +34,16 @@ class PackingInputs:
     """(asks,) class of every ask."""
     silicon: tuple[str, ...]
     """Type of chip by position."""
+    scale: Floats
+    """(3,) largest CPU, memory and milli-accelerators of a node."""
 
     def scores(self) -> Scores:
         """An empty cache for this world."""
         shape = (len(self.classes.cpu), len(self.nodes.cpu))
-        largest = [self.nodes.cpu.max(), self.nodes.memory.max(), self.nodes.devices.max() * WHOLE]
         return Scores(
             value=np.full(shape, np.inf),
             device=np.full(shape, -1, dtype=np.int64),
-            scale=np.maximum(1.0, np.array(largest, dtype=float)),
+            scale=self.scale,
             lean=np.array([LEAN_ACCELERATORS_MILLI, LEAN_CPU_MILLI]),
         )
 
@@ -69,6 +70,7 @@ def packing_inputs(fleet: pl.DataFrame, asks: pl.DataFrame) -> PackingInputs:
         requests=requests,
         class_of=class_of["class"].to_numpy().astype(np.int64),
         silicon=chips,
+        scale=np.array([max(1.0, float(most)) for most in (nodes.cpu.max(), nodes.memory.max(), nodes.devices.max() * WHOLE)]),
     )
 
 

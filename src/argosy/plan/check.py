@@ -129,6 +129,15 @@ def scenario_cost(program: Program, values: Values, book: _Ledger | None = None)
     return np.asarray(total @ program.discount + known)
 
 
+def signed(program: Program, values: Values, s: int) -> Floats:
+    """(K,) size of each row in one future, later signings included."""
+    size = values.first["size"].copy()
+    for e, k in enumerate(program.later_row.tolist()):
+        if program.later_action[e] == SIGN and program.later_member[s, e]:
+            size[k] += values.first["later"][e]
+    return size
+
+
 def _bounds(program: Program, values: Values, book: _Ledger) -> None:
     x, y = values.first, values.second
     for family in (*x.items(), *y.items()):
@@ -206,9 +215,11 @@ def _limits(program: Program, values: Values, book: _Ledger) -> None:
     book.below("F4.N1", program.adequacy_required - remains, x["gap"])
     book.below("F4.Z", program.site_min * x["build"], x["power"])
     book.below("F4.Z", x["power"], program.site_max * x["build"])
-    for b in range(len(program.site_max)):
-        own = program.row_site == b
-        book.below("F4.W1", np.array((program.row_kw[own] * x["size"][own]).sum()), x["power"][b : b + 1])
+    for s in range(len(program.probability)):
+        built = signed(program, values, s)
+        for b in range(len(program.site_max)):
+            own = program.row_site == b
+            book.below("F4.W1", np.array((program.row_kw[own] * built[own]).sum()), x["power"][b : b + 1])
 
 
 def _by(index: Ints, values: Floats, count: int) -> Floats:
@@ -287,7 +298,8 @@ def _second_limits(program: Program, values: Values, book: _Ledger) -> None:
     for year in np.flatnonzero(np.isfinite(program.carbon_max)).tolist():
         t = program.year == year
         emitted = np.einsum("at,sat->s", program.pool_carbon[program.arc_pool][:, t], y["work"][:, :, t])
-        emitted = emitted + program.embodied[:, year] @ x["size"]
+        built = np.array([signed(program, values, s) for s in range(len(program.probability))])
+        emitted = emitted + built @ program.embodied[:, year]
         book.below("F4.E", emitted - y["excess"][:, year], program.carbon_max[year : year + 1])
     if not np.isnan(program.critical_share_max):
         critical = program.demand_critical[program.arc_demand]

@@ -42,8 +42,8 @@ def excuses(inputs: Inputs, values: Values, solution: Solution, template: Templa
 def _entry_cost(inputs: Inputs, values: Values, solution: Solution, second: Block, k: int) -> float:
     """What the first unit of a row's size adds to the objective.
 
-    That is its reduced cost, with the least of the duals that fit. Where the row's pools stand idle, those of F4.P, F4.U
-    and F4.T at hand may promise more for its hours than any work would give.
+    That is its reduced cost, with the least of the duals that fit. Where the row's pools stand idle, those of F4.P,
+    F4.U and F4.T at hand may promise more for its hours than any work would give.
     """
     program, rows = inputs.program, second.rows
     cost = float(solution.reduced[first_columns(program).at("size")[k]])
@@ -156,7 +156,7 @@ def _unsigned(inputs: Inputs, values: Values, solution: Solution, template: Temp
     if value <= SMALL:
         return Excuse(
             subject=subject, rule="F8.3", limit="its one-off cost is above what its capacity is worth",
-            short=cost * program.money_scale / world.size_unit(row), unit=f"usd per {_unit(row)} of size",
+            short=cost * program.money_scale / world.size_unit(row), unit=_price_unit(row),
             remedy="lower its one-off cost by that much",
         )  # fmt: skip
     cut = cost / value * row.commitment.committed_usd
@@ -165,7 +165,7 @@ def _unsigned(inputs: Inputs, values: Values, solution: Solution, template: Temp
         return Excuse(
             subject=subject, rule="F8.3",
             limit=f"one more of its {_unit(row)} costs {per_unit:,.0f} USD (present value) more than it is worth",
-            short=per_unit, unit=f"usd per {_unit(row)} of size",
+            short=per_unit, unit=_price_unit(row),
             remedy=f"lower its whole cost by {per_unit:,.0f} USD per {_unit(row)}",
         )  # fmt: skip
     if row.unit == "accelerators":
@@ -183,6 +183,10 @@ def _unsigned(inputs: Inputs, values: Values, solution: Solution, template: Temp
 
 def _unit(row: Supply) -> str:
     return "accelerators" if row.unit == "accelerators" else "USD per month"
+
+
+def _price_unit(row: Supply) -> str:
+    return "usd_per_accelerator" if row.unit == "accelerators" else "usd_per_usd_per_month"
 
 
 def _rival(inputs: Inputs, values: Values, k: int) -> str | None:
@@ -219,7 +223,7 @@ def _unserved(inputs: Inputs, values: Values) -> list[Excuse]:
                 limit=f"in {len(hit)} of {len(left)} futures ({', '.join(hit[:4])}{'…' if len(hit) > 4 else ''}), from "
                 f"{world.calendar.month(first)}, more capacity costs more than the {price:,.0f} USD per unit it saves",
                 short=float(amount),
-                unit="units times months, mean over futures",
+                unit="unit_months",
                 remedy="cheaper or earlier capacity in the pools it may use, or a higher unserved_usd_per_unit",
             )
         )

@@ -125,16 +125,18 @@ def _first_columns(template: Template, m1: int, m2: int, risky: bool) -> Columns
     first, program = template.first, template.program
     scenarios, n1 = program.shape["S"], first.columns.size
     own_column = np.repeat(np.arange(n1), np.diff(first.matrix.start))
-    values = template.link_values(slice(0, scenarios))  # (S, nnz)
-    offsets = m1 + np.arange(scenarios, dtype=np.int64)[:, None] * m2
-    rows = [first.matrix.index, (offsets + template.link_row).ravel()]
-    columns = [own_column, np.tile(template.link_column, scenarios)]
-    entries = [first.matrix.value, values.ravel()]
+    rows, columns, entries = [first.matrix.index], [own_column], [first.matrix.value]
+    for s in range(scenarios):
+        values = template.link_values(slice(s, s + 1))[0]
+        there = np.flatnonzero(values)  # later columns are zero in all futures but those of their cluster
+        rows.append(template.link_row[there] + (m1 + s * m2))
+        columns.append(template.link_column[there])
+        entries.append(values[there])
     if risky:
-        s, j = np.nonzero(template.future_cost)
-        rows.append(m1 + (s + 1) * m2 - 1)
+        future, j = np.nonzero(template.future_cost)
+        rows.append(m1 + (future + 1) * m2 - 1)
         columns.append(j)
-        entries.append(-template.future_cost[s, j])
+        entries.append(-template.future_cost[future, j])
         rows.append(m1 + (np.arange(scenarios) + 1) * m2 - 1)
         columns.append(np.full(scenarios, first.columns.offsets["eta"]))
         entries.append(np.ones(scenarios))

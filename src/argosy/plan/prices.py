@@ -56,7 +56,7 @@ def worth(program: Program, values: Values, second: Block, solution: Solution, s
     """(P, T) what one more accelerator takes off the objective in one future, at least."""
     dual = solution.second_dual[s]
     full = -dual[second.rows.part("F4.P")].reshape(second.rows.shapes["F4.P"])
-    return np.maximum(0.0, full - _spare(program, values, second, dual, s))
+    return np.asarray(np.maximum(0.0, full - _spare(program, values, second, dual, s)))
 
 
 def _spare(program: Program, values: Values, second: Block, dual: Floats, s: int) -> Floats:

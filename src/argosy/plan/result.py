@@ -16,6 +16,7 @@ from argosy.model.decision import (
     Plan,
     PoolMonth,
     PortDecision,
+    Reason,
     ReplicaDecision,
     ScenarioCost,
     SiteDecision,
@@ -151,7 +152,10 @@ def _decisions(reader: Reader) -> tuple[ContractDecision, ...]:
         row, unit = world.sized[chosen], world.size_unit(world.sized[chosen])
         size = float(x["size"][chosen]) * unit
         given = row.signed_size is not None
-        signed = given or bool(x["sign"][chosen] > 0.5 and size > SMALL * unit) or bool(later_size[chosen] > SMALL)
+        signed = given or bool(x["sign"][chosen] > 0.5 and size > SMALL * unit)
+        reason: Reason = "given" if given else "chosen" if signed else "not_chosen"
+        if not signed and later_size[chosen] > SMALL:
+            reason = "later"
         cash = delivery.profile(row.tranches, row.end_month, world.calendar.horizon.months)
         fees = delivery.Fees.of(row, world.calendar, reader.scale, reader.money)
         assert row.commitment is not None
@@ -164,7 +168,7 @@ def _decisions(reader: Reader) -> tuple[ContractDecision, ...]:
                 kind=contracts[contract].kind,
                 pools=tuple(dict.fromkeys(use.pool for use in row.uses)),
                 signed=signed,
-                reason="given" if given else ("chosen" if signed else "not_chosen"),
+                reason=reason,
                 size=size,
                 max_size=max(_size_limit(world.sized[k]) for k in rows),
                 unit=row.unit,
@@ -487,7 +491,8 @@ def _footprint(reader: Reader) -> tuple[FootprintYear, ...]:
     out = []
     for year in range(program.shape["Y"]):
         t = program.year == year
-        embodied = float(program.embodied[:, year] @ reader.values.first["size"])
+        built = reader.values.first["size"] + _mean_later_sizes(reader)
+        embodied = float(program.embodied[:, year] @ built)
         limit, power = program.carbon_max[year], program.power_max[t].min()
         out.append(
             FootprintYear(

@@ -291,12 +291,18 @@ def _one_off(world: World, fees: list[Fees]) -> dict[str, Floats]:
             year = calendar.year[calendar.period(when)]
             out["embodied"][k, year] = row.build.embodied_tonnes_per_accelerator * world.accelerator_scale
         if row.equity is not None:
-            rise = np.diff(np.concatenate([[0.0], np.maximum.accumulate(nominal)]))
+            vested = sum(tranche.delivered(-1) for tranche in row.tranches)
+            rise = np.diff(np.maximum.accumulate(np.concatenate([[vested], nominal])))
             value = row.equity.usd_per_accelerator * row.equity.realised_fraction * world.accelerator_scale / money
             present = value * (rise * discount).sum()
-            out["equity_value" if present > 0 else "size_cost"][k] += abs(present)
+            most = np.inf
             if row.equity.max_usd is not None:
-                out["equity_max"][k] = row.equity.max_usd * row.equity.realised_fraction / money
+                most = row.equity.max_usd * row.equity.realised_fraction / money
+            if present > 0:
+                out["equity_value"][k], out["equity_max"][k] = present, most
+            else:  # a cap on what we give would reward size, so it counts only where the size is agreed
+                size = (row.signed_size or 0.0) / world.accelerator_scale
+                out["size_cost"][k] += min(-present, most / size) if size > 0 else -present
         if row.option is not None:
             premium = row.option.premium_usd_per_accelerator * world.accelerator_scale / money
             when = max(0, row.sign_month)

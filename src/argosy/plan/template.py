@@ -187,10 +187,13 @@ def _first_stage(program: Program) -> Block:
     for row_, bound in zip(r, (program.site_min, program.site_max), strict=True):
         a.add(row_, at("power"), 1.0)
         a.add(row_, at("build"), -bound)
-    r = rows.family("F4.W1", (n["B"],), -INFINITY, 0.0)
+    r = rows.family("F4.W1", (n["B"], len(scenario_of)), -INFINITY, 0.0)
     own = flat(program.row_site != NONE)
-    a.add(r[program.row_site[own]], at("size")[own], program.row_kw[own])
-    a.add(r, at("power"), -1.0)
+    a.add(r[program.row_site[own]], at("size")[own][:, None], program.row_kw[own][:, None])
+    q, e = np.nonzero(member[:, e_sign] & (program.row_site[program.later_row[e_sign]] != NONE))
+    builder = program.later_row[e_sign[e]]
+    a.add(r[program.row_site[builder], q], at("later")[e_sign[e]], program.row_kw[builder])
+    a.add(r, at("power")[:, None], -1.0)
 
     cost, lower, upper = np.zeros(axis.size), np.zeros(axis.size), np.full(axis.size, INFINITY)
     integer = np.zeros(axis.size, dtype=bool)
@@ -302,8 +305,7 @@ def _second_stage(program: Program, first: Axis) -> tuple[Block, Ints, Ints, Cal
         t = np.flatnonzero(program.year == y)
         w.add(r[i], work[:, t], program.pool_carbon[program.arc_pool][:, t])
         w.add(r[i], at("excess")[y], -1.0)
-        embodied = program.embodied[:, y]
-        link(np.full(n["K"], r[i]), first.at("size"), _constant(embodied))
+        link(np.full(len(capacity), r[i]), capacity, _embodied(program, int(y)))
 
     limited_service = not np.isnan(program.critical_share_max)
     r = rows.family("F4.CS", (n["V"] if limited_service else 0, n["Y"]), -INFINITY, 0.0)
@@ -378,9 +380,15 @@ def _banks(program: Program, axis: Axis, rows: _Rows, w: Triplets) -> None:
             w.add(r[has], axis.at(stock)[before[has]], -1.0)
 
 
-def _constant(values: Floats) -> Callable[[slice], Floats]:
-    """Entries that are the same in every future."""
-    return lambda s: np.broadcast_to(values, (s.stop - s.start, len(values)))
+def _embodied(program: Program, year: int) -> Callable[[slice], Floats]:
+    """Tonnes of each capacity column in a year; a later signing has them in the futures of its cluster only."""
+    later = np.where(program.later_action == SIGN, program.embodied[program.later_row, year], 0.0)
+
+    def values(s: slice) -> Floats:
+        size = np.broadcast_to(program.embodied[:, year], (s.stop - s.start, len(program.embodied)))
+        return np.concatenate([size, program.later_member[s] * later], axis=1)
+
+    return values
 
 
 def _join(

@@ -14,6 +14,7 @@ from argosy.model.ask import Ask
 from argosy.model.horizon import Horizon
 from argosy.model.link import Link
 from argosy.model.pool import Pool
+from argosy.model.reach import Reach
 from argosy.model.routes import link_between
 from argosy.plan.calendar import STANDARD_HOURS
 from argosy.plan.program import NONE, Bools, Floats
@@ -63,15 +64,20 @@ def yield_of(world: World, ask: Ask, pool: Pool) -> float:
 def arcs(world: World) -> tuple[Arc, ...]:
     """All pairs of class and pool with a positive yield, by class.
 
-    A pool that nothing supplies has a price too, but only where every figure that it takes is known.
+    A pool that nothing supplies has a price too, but only where every figure that it takes is known. A gang runs only
+    where all of it can ever fit.
     """
     found = []
+    most = Reach(world.portfolio).most
     supplied = {use.pool for row in (*world.sized, *world.open) for use in row.uses}
     supplied |= {row.first_refusal.pool for row in world.sized if row.first_refusal is not None}
     supplied |= {pool.id for pool in world.pools if any(pool.existing_accelerators.values())}
     for d, ask in enumerate(world.asks):
         for p, pool in enumerate(world.pools):
             units = yield_of(world, ask, pool)
+            ceiling = most[pool.id]
+            if pool.id in supplied and ceiling is not None and ask.gang_accelerators > ceiling:
+                continue
             if units > 0 and (pool.id in supplied or _known(world, ask, pool)):
                 found.append(Arc(d, p, units, world.silicon[pool.silicon].family))
     return tuple(found)

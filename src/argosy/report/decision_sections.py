@@ -71,10 +71,9 @@ def decisions(plan: Plan) -> Section | None:
 
 def sorted_decisions(plan: Plan) -> tuple[list[ContractDecision], list[ContractDecision], list[ContractDecision]]:
     """Contracts signed now, largest first; those that may be signed later; and those that are not signed."""
-    later_signing = {d.contract for d in plan.later if d.action == "sign"}
-    waiting = [d for d in plan.decisions if d.size == 0 and d.reason != "given" and d.contract in later_signing]
-    now = [d for d in plan.decisions if d.signed and d not in waiting]
-    no = [d for d in plan.decisions if not d.signed and d not in waiting]
+    now = [d for d in plan.decisions if d.signed]
+    waiting = [d for d in plan.decisions if d.reason == "later"]
+    no = [d for d in plan.decisions if d.reason == "not_chosen"]
     return (
         sorted(now, key=lambda d: (-d.committed_usd, d.contract)),
         sorted(waiting, key=lambda d: d.contract),
@@ -84,11 +83,12 @@ def sorted_decisions(plan: Plan) -> tuple[list[ContractDecision], list[ContractD
 
 def _decision(d: ContractDecision, scale: Scale) -> Row:
     now = d.size > 0
-    verdict = {"given": ("Already signed", "given"), "chosen": ("Sign", "yes"), "not_chosen": ("Do not sign", "no")}[
-        d.reason
-    ]
-    if d.reason == "chosen" and not now:
-        verdict = ("Decide later", "no")
+    verdict = {
+        "given": ("Already signed", "given"),
+        "chosen": ("Sign", "yes"),
+        "later": ("Decide later", "no"),
+        "not_chosen": ("Do not sign", "no"),
+    }[d.reason]
     money = d.unit.startswith("usd")
     write = usd if money else number
     size = write(round(d.size if now else d.max_size))

@@ -1,0 +1,161 @@
+"""Snapshot: the world at one instant, as `place` sees it. Pure data: no clock, no store, no portfolio behind it.
+
+`place.inputs` makes one from a portfolio and a list of asks; `control` makes one each tick; tests write them by hand.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from annotated_types import Ge, Gt
+
+from argosy.model.dataset import Dataset
+from argosy.model.link import Link
+from argosy.model.load import Residency
+from argosy.model.pool import Tier
+from argosy.model.region import Region
+from argosy.record import Id, Record
+from argosy.units import Amount, Fraction, Usd
+
+Objective = Literal[
+    "value", "max_min", "least_attained_service", "finish_time_fairness", "makespan", "cost"
+]
+OBJECTIVES: tuple[Objective, ...] = (
+    "value",
+    "max_min",
+    "least_attained_service",
+    "finish_time_fairness",
+    "makespan",
+    "cost",
+)
+
+
+class PoolState(Record):
+    """One pool now."""
+
+    id: Id
+    """Pool."""
+    region: Id
+    """Region it stands in."""
+    silicon: Id
+    """Type of chip."""
+    family: Id
+    """Software family of the chip."""
+    tier: Tier = "dedicated"
+    """Spot capacity may be taken away."""
+    own_accelerators: Amount = 0.0
+    """Capacity outside every supply row."""
+    domain_accelerators: Annotated[int, Ge(1)] | None = None
+    """Accelerators in the largest free domain; None when nothing is known to bind."""
+    usd_per_accelerator_hour: float
+    """Internal price of one accelerator-hour."""
+    goodput_fraction: Fraction = 1.0
+    """Useful share of the time."""
+    cordoned: bool = False
+    """Whether nothing new may start there."""
+
+
+class SupplyState(Record):
+    """Capacity that may be used in one or several pools."""
+
+    id: Id
+    """Supply row."""
+    capacity: Amount
+    """Accelerators now, or USD per hour for a spend commitment."""
+    draw: dict[Id, Annotated[float, Gt(0)]]
+    """Pool to what one accelerator takes of the capacity."""
+
+
+class PlaceAsk(Record):
+    """One ask, now."""
+
+    id: Id
+    """Unique in the snapshot."""
+    owner: Id | None = None
+    """Team, for fair shares."""
+    count: Annotated[float, Gt(0)] = 1
+    """Identical asks behind this row; they are interchangeable."""
+    accelerators: Annotated[float, Gt(0)]
+    """Accelerators of one ask; all or nothing unless `divisible`."""
+    divisible: bool = False
+    """Whether parts of one ask do parts of the work: demand of a service, not a gang."""
+    one_domain: bool = False
+    """Whether the gang must fit into one scale-up domain."""
+    speed: dict[Id, Annotated[float, Gt(0)]]
+    """Silicon to work per accelerator and hour; a chip that is absent was never measured."""
+    families: tuple[Id, ...]
+    """Software families on which it runs."""
+    spot_goodput_fraction: Fraction | None = None
+    """Useful share of the time on spot; None forbids spot."""
+    vendor_goodput_fraction: dict[Id, Fraction] = {}
+    """Useful share of the time by vendor, where it is not 1."""
+    usd_per_unit: Usd
+    """Value of one unit of work (one hour of a reference accelerator)."""
+    remaining_units: Annotated[float, Gt(0)] | None = None
+    """Work left for one ask; None for work without an end."""
+    deadline_hours: Annotated[float, Gt(0)] | None = None
+    """Hours until the work must be done."""
+    weight: Annotated[float, Gt(0)] = 1.0
+    """Share that it should have relative to others, for fair objectives."""
+    attained_units: Amount = 0.0
+    """Work done so far by one ask."""
+    elapsed_hours: Amount = 0.0
+    """Hours since it arrived."""
+    residency: Residency = Residency()
+    """Where it, its data and its checkpoints may be."""
+    home: Id | None = None
+    """Region of its users or data; None when that does not matter."""
+    datasets: tuple[Id, ...] = ()
+    """Data that must lie in the region where it runs."""
+    data_gib_per_unit: Amount = 0.0
+    """Data moved from home for one unit of work done in another region."""
+    running_in: Id | None = None
+    """Pool where it runs now."""
+    preemptible: bool = True
+    """Whether it may be stopped for others."""
+    may_preempt: bool = True
+    """Whether others may be stopped for it; False for an ask that was itself stopped."""
+    checkpoint_gib: Amount = 0.0
+    """What must be carried to start elsewhere."""
+    restart_hours: Amount = 0.0
+    """Time until useful work after a move or a stop, lost work included."""
+
+
+class Replica(Record):
+    """A copy of data that is there now."""
+
+    dataset: Id
+    """Dataset."""
+    region: Id
+    """Region it lies in."""
+
+
+class Snapshot(Record):
+    """Everything that a placement depends on."""
+
+    window_hours: Annotated[float, Gt(0)] = 24.0
+    """Time over which gains are counted; a move or a transfer must pay within it."""
+    hysteresis_fraction: Annotated[float, Ge(0)] = 0.25
+    """How much more than its cost a move must gain."""
+    price_source: Literal["plan", "contracts"]
+    """Whether prices are internal prices of a plan or what the contracts cost."""
+    regions: tuple[Region, ...]
+    """Regions of the pools, homes and replicas."""
+    pools: tuple[PoolState, ...]
+    """Pools."""
+    supplies: tuple[SupplyState, ...] = ()
+    """Capacity shared by pools."""
+    asks: tuple[PlaceAsk, ...]
+    """Asks, running or waiting."""
+    datasets: tuple[Dataset, ...] = ()
+    """Data that asks read; the home is a replica too."""
+    replicas: tuple[Replica, ...] = ()
+    """Further copies."""
+    links: tuple[Link, ...] = ()
+    """Ways for data, own ones first."""
+    residency: Residency = Residency()
+    """Rule for all asks."""
+    max_vendor_fraction: Fraction | None = None
+    """Largest share of all accelerators in use with one vendor."""
+    owner_shares: dict[Id, Fraction] = {}
+    """Largest share of all capacity by team; a team that is absent has no limit."""

@@ -1,0 +1,331 @@
+"""World: a snapshot reduced to classes and arrays. The index made here is the only bridge between ids and positions.
+
+P1.1  Asks that differ in nothing but their name are one class with a multiplicity. They are interchangeable and the
+      program is symmetric in them, so this is exact.
+P1.2  rate[c, p] = speed of the chip x accelerators x goodput of pool and vendor x (spot goodput on spot), units per hour.
+P1.3  delay[c, p] = time for data that must come first; restart is added where the ask runs elsewhere or must start again.
+P1.4  gain[c, p] = value of the work within the window - price of the accelerators - egress - checkpoint, USD.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from argosy.errors import BadInput, Problem
+from argosy.model.link import Link
+from argosy.model.region import Region
+from argosy.model.routes import link_between
+from argosy.model.snapshot import Objective, PlaceAsk, Snapshot
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+
+GBIT_PER_GIB = 2**30 * 8 / 1e9
+NONE = -1
+_FAIR: tuple[Objective, ...] = ("max_min", "least_attained_service", "finish_time_fairness", "makespan")
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A copy that could be ordered."""
+
+    dataset: int
+    """Position of the dataset."""
+    region: str
+    """Where to."""
+    start: str
+    """Where from: the cheapest replica, the faster of equally cheap ones."""
+    usd: float
+    hours: float
+    slow_hours: float
+
+
+@dataclass(frozen=True)
+class World:
+    """Arrays over classes C, pools P, supplies L and ways W."""
+
+    snapshot: Snapshot
+    objective: Objective
+    members: tuple[tuple[int, ...], ...]
+    """Positions of the asks of each class."""
+    count: Floats
+    """(C,) asks in the class."""
+    accelerators: Floats
+    """(C,) accelerators of one ask."""
+    rate: Floats
+    """(C, P) P1.2; 0 where it may not run."""
+    obstacle: tuple[tuple[str | None, ...], ...]
+    """(C, P) rule and words of what forbids the pool; None where nothing does."""
+    delay: Floats
+    """(C, P) P1.3, hours until useful work."""
+    gain: Floats
+    """(C, P) P1.4."""
+    move: Floats
+    """(C, P) part of the gain that a move costs, USD; 0 for a stay."""
+    running: Ints
+    """(C,) pool where the class runs; NONE when it waits."""
+    fixed: Bools
+    """(C,) whether it runs and may not be stopped."""
+    capacity: Floats
+    """(P,) accelerators outside every supply."""
+    line: Floats
+    """(L,) capacity of each supply."""
+    draw: Floats
+    """(L, P) what one accelerator takes; 0 where the supply may not be used."""
+    ways: tuple[Way, ...]
+    needs: tuple[tuple[tuple[int, ...], ...], ...]
+    """(C, P) ways that must be ordered for the class to run in the pool."""
+
+    @property
+    def integral(self) -> bool:
+        """Whether asks are placed whole. Fair objectives give shares of time instead, which rounds realise."""
+        return self.objective not in _FAIR
+
+    @cached_property
+    def most(self) -> Floats:
+        """(P,) most accelerators that each pool could hold if it had all of every supply it may draw on."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            each = np.where(self.draw > 0, self.line[:, None] / np.where(self.draw > 0, self.draw, 1.0), 0.0)
+        return np.asarray(self.capacity + each.sum(axis=0))
+
+    def ask(self, c: int) -> PlaceAsk:
+        """An ask that stands for its class."""
+        return self.snapshot.asks[self.members[c][0]]
+
+
+def reduce(snapshot: Snapshot, objective: Objective) -> World:
+    """The world of a snapshot. BadInput names every link, price or throughput that is missing where it would be used."""
+    return _Reduction(snapshot, objective).world()
+
+
+class _Reduction:
+    def __init__(self, snapshot: Snapshot, objective: Objective) -> None:
+        self.snapshot, self.objective = snapshot, objective
+        self.regions: Mapping[str, Region] = {region.id: region for region in snapshot.regions}
+        self.datasets = {dataset.id: i for i, dataset in enumerate(snapshot.datasets)}
+        self.at: dict[str, set[str]] = defaultdict(set)
+        for dataset in snapshot.datasets:
+            self.at[dataset.id].add(dataset.home)
+        for replica in snapshot.replicas:
+            self.at[replica.dataset].add(replica.region)
+        self.problems: dict[str, Problem] = {}
+        self.ways: list[Way] = []
+        self.way_of: dict[tuple[str, str], int | None] = {}
+        self.pool_at = {pool.id: p for p, pool in enumerate(snapshot.pools)}
+        self._check_references()
+
+    def world(self) -> World:
+        snapshot = self.snapshot
+        members = self._classes()
+        shape = (len(members), len(snapshot.pools))
+        rate, delay, gain, move = (np.zeros(shape) for _ in range(4))
+        obstacle: list[tuple[str | None, ...]] = []
+        needs: list[tuple[tuple[int, ...], ...]] = []
+        for c, rows in enumerate(members):
+            ask = snapshot.asks[rows[0]]
+            reasons, ways = [], []
+            for p in range(shape[1]):
+                reason, wanted = self._cell(ask, p, (rate, delay, gain, move), (c, p))
+                reasons.append(reason)
+                ways.append(wanted)
+            obstacle.append(tuple(reasons))
+            needs.append(tuple(ways))
+        if self.problems:
+            raise BadInput(list(self.problems.values()))
+        first = [snapshot.asks[rows[0]] for rows in members]
+        draw = np.zeros((len(snapshot.supplies), shape[1]))
+        for i, supply in enumerate(snapshot.supplies):
+            for pool, takes in supply.draw.items():
+                draw[i, self.pool_at[pool]] = takes
+        return World(
+            snapshot=snapshot,
+            objective=self.objective,
+            members=tuple(tuple(rows) for rows in members),
+            count=np.array([sum(snapshot.asks[i].count for i in rows) for rows in members], dtype=float),
+            accelerators=np.array([ask.accelerators for ask in first], dtype=float),
+            rate=rate,
+            obstacle=tuple(obstacle),
+            delay=delay,
+            gain=gain,
+            move=move,
+            running=np.array([NONE if a.running_in is None else self.pool_at[a.running_in] for a in first], dtype=np.int64),
+            fixed=np.array([a.running_in is not None and not a.preemptible for a in first], dtype=np.bool_),
+            capacity=np.array([pool.own_accelerators for pool in snapshot.pools], dtype=float),
+            line=np.array([supply.capacity for supply in snapshot.supplies], dtype=float),
+            draw=draw,
+            ways=tuple(self.ways),
+            needs=tuple(needs),
+        )
+
+    def _check_references(self) -> None:
+        for i, ask in enumerate(self.snapshot.asks):
+            for field, word, known in (
+                ("running_in", ask.running_in, self.pool_at),
+                ("home", ask.home, self.regions),
+                *(("datasets", name, self.datasets) for name in ask.datasets),
+            ):
+                if word is not None and word not in known:
+                    self._problem("place.reference", f"asks.{i}.{field}", f"{ask.id}: {word!r} is not known")
+        for pool in self.snapshot.pools:
+            if pool.region not in self.regions:
+                self._problem("place.reference", f"pools.{pool.id}", f"region {pool.region!r} is not known")
+        if self.problems:
+            raise BadInput(list(self.problems.values()))
+
+    def _problem(self, code: str, field: str, message: str) -> None:
+        self.problems.setdefault(message, Problem("snapshot", 0, 0, code, field, message))
+
+    def _classes(self) -> list[list[int]]:
+        """P1.1. What an objective does not look at does not tell asks apart."""
+        left_out = {"id", "count"}
+        if self.objective not in _FAIR:
+            left_out |= {"weight", "attained_units", "elapsed_hours"}
+        if not self.snapshot.owner_shares:
+            left_out.add("owner")
+        kept = [name for name in PlaceAsk.model_fields if name not in left_out]
+        found: dict[tuple[object, ...], list[int]] = {}
+        for i, ask in enumerate(self.snapshot.asks):
+            found.setdefault(tuple(_plain(getattr(ask, name)) for name in kept), []).append(i)
+        return list(found.values())
+
+    def _cell(
+        self, ask: PlaceAsk, p: int, out: tuple[Floats, Floats, Floats, Floats], at: tuple[int, int]
+    ) -> tuple[str | None, tuple[int, ...]]:
+        """Fill one (class, pool); the obstacle and the ways that are needed."""
+        snapshot, pool = self.snapshot, self.snapshot.pools[p]
+        region = self.regions[pool.region]
+        obstacle = self._obstacle(ask, p, region)
+        if obstacle is not None:
+            return obstacle, ()
+        rate = ask.speed[pool.silicon] * ask.accelerators * pool.goodput_fraction
+        rate *= ask.vendor_goodput_fraction.get(region.vendor, 1.0)
+        if pool.tier == "spot":
+            assert ask.spot_goodput_fraction is not None
+            rate *= ask.spot_goodput_fraction
+        if rate <= 0:
+            return "goodput: no useful work is done there", ()
+        ways: list[int] = []
+        wait = 0.0
+        for name in ask.datasets:
+            if region.id in self.at[name]:
+                continue
+            way = self._way(name, region)
+            if way is None:
+                return f"residency: a copy of {name} may not lie in {region.id}", ()
+            ways.append(way)
+            wait = max(wait, self.ways[way].hours)
+        stays = ask.running_in == pool.id
+        carry_usd, carry_hours = (0.0, 0.0) if stays or ask.running_in is None else self._carry(ask, region)
+        begin = wait if stays else max(wait, carry_hours) + ask.restart_hours
+        if self._late(ask, rate, begin):
+            assert ask.deadline_hours is not None
+            return f"deadline: done only after {ask.deadline_hours:g} hours", ()
+        egress = self._egress(ask, region)
+        hours = max(0.0, snapshot.window_hours - begin)
+        busy = hours if ask.remaining_units is None else min(hours, ask.remaining_units / rate)
+        lost = 0.0 if stays else max(0.0, min(begin, snapshot.window_hours)) * rate * ask.usd_per_unit
+        moves = not stays and ask.running_in is not None
+        rate_out, delay, gain, move = out
+        rate_out[at] = rate
+        delay[at] = begin
+        paid = pool.usd_per_accelerator_hour * ask.accelerators * (busy + (0.0 if stays else ask.restart_hours))
+        gain[at] = busy * rate * (ask.usd_per_unit - egress) - paid - carry_usd
+        move[at] = (carry_usd + lost) * snapshot.hysteresis_fraction if moves else 0.0
+        gain[at] -= move[at]
+        return None, tuple(ways)
+
+    def _late(self, ask: PlaceAsk, rate: float, begin: float) -> bool:
+        if ask.deadline_hours is None or ask.remaining_units is None:
+            return False
+        return begin + ask.remaining_units / rate > ask.deadline_hours + 1e-9
+
+    def _obstacle(self, ask: PlaceAsk, p: int, region: Region) -> str | None:
+        pool = self.snapshot.pools[p]
+        if pool.silicon not in ask.speed:
+            return f"silicon: no measurement of {pool.silicon} for this work"
+        if pool.family not in ask.families:
+            return f"family: {pool.family} is not among {', '.join(ask.families)}"
+        for rule, whose in ((ask.residency, "its"), (self.snapshot.residency, "the policy's")):
+            if rule.allowed and not region.within(frozenset(rule.allowed)):
+                return f"residency: {whose} rule allows only {', '.join(rule.allowed)}"
+            if region.within(frozenset(rule.denied)):
+                return f"residency: {whose} rule denies {region.id}"
+        if pool.tier == "spot" and ask.spot_goodput_fraction is None:
+            return "spot: it may not run on spot capacity"
+        if pool.cordoned and ask.running_in != pool.id:
+            return "cordon: nothing new may start there"
+        if ask.one_domain and pool.domain_accelerators is not None and ask.accelerators > pool.domain_accelerators:
+            return f"domain: the largest free one has {pool.domain_accelerators} accelerators, the gang {ask.accelerators:g}"
+        return None
+
+    def _link(self, start: str, end: str, why: str) -> Link | None:
+        link = link_between(self.snapshot.links, self.regions[start], self.regions[end])
+        if link is None:
+            self._problem("link.missing", "links", f"{why} would move from {start} to {end}, but no link has a price for it")
+        return link
+
+    def _hours(self, link: Link, gib: float, what: tuple[str, str, str]) -> tuple[float, float]:
+        """Median and slow time; a link without a throughput is a problem that names it."""
+        if link.p50_gbit_per_second is None:
+            why, start, end = what
+            message = f"{why} would move from {start} to {end}, but link {link.start} to {link.end} has no p50_gbit_per_second"
+            self._problem("link.throughput", "links", message)
+            return 0.0, 0.0
+        seconds = gib * GBIT_PER_GIB / link.p50_gbit_per_second
+        slow = gib * GBIT_PER_GIB / (link.p10_gbit_per_second or link.p50_gbit_per_second)
+        return seconds / 3600, slow / 3600
+
+    def _way(self, name: str, region: Region) -> int | None:
+        """The way by which a copy of the dataset could come to the region; None when it may not lie there."""
+        key = (name, region.id)
+        if key in self.way_of:
+            return self.way_of[key]
+        dataset = self.snapshot.datasets[self.datasets[name]]
+        if dataset.jurisdictions and not region.within(frozenset(dataset.jurisdictions)):
+            self.way_of[key] = None
+            return None
+        best: Way | None = None
+        for start in sorted(self.at[name]):
+            link = self._link(start, region.id, f"dataset {name}")
+            if link is None:
+                continue
+            hours, slow = self._hours(link, dataset.size_gib, (f"dataset {name}", start, region.id))
+            way = Way(self.datasets[name], region.id, start, link.usd_per_gib * dataset.size_gib, hours, slow)
+            if best is None or (way.usd, way.hours) < (best.usd, best.hours):
+                best = way
+        if best is None:
+            best = Way(self.datasets[name], region.id, region.id, 0.0, 0.0, 0.0)  # A problem has been noted.
+        self.ways.append(best)
+        self.way_of[key] = len(self.ways) - 1
+        return self.way_of[key]
+
+    def _carry(self, ask: PlaceAsk, region: Region) -> tuple[float, float]:
+        """USD and hours to bring the checkpoint from where the ask runs."""
+        assert ask.running_in is not None
+        start = self.snapshot.pools[self.pool_at[ask.running_in]].region
+        if start == region.id or ask.checkpoint_gib == 0:
+            return 0.0, 0.0
+        link = self._link(start, region.id, f"checkpoint of {ask.id}")
+        if link is None:
+            return 0.0, 0.0
+        return link.usd_per_gib * ask.checkpoint_gib, self._hours(link, ask.checkpoint_gib, (f"checkpoint of {ask.id}", start, region.id))[0]
+
+    def _egress(self, ask: PlaceAsk, region: Region) -> float:
+        """USD for each unit of work done away from home; data that lies in the region as a replica does not move."""
+        if ask.home is None or ask.home == region.id or ask.data_gib_per_unit == 0 or ask.datasets:
+            return 0.0
+        link = self._link(ask.home, region.id, f"data of {ask.id}")
+        return 0.0 if link is None else link.usd_per_gib * ask.data_gib_per_unit
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, dict):
+        return tuple(sorted(value.items()))
+    return value
