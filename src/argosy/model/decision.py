@@ -238,6 +238,75 @@ class FootprintYear(Record):
     limit_mw: float | None
 
 
+class BaselineScore(Record):
+    """What one plan costs in futures that none of the plans compared has seen."""
+
+    plan: str
+    """`plan` for the plan itself, else the short name of a baseline."""
+    rule: str
+    """How it decides, in words."""
+    in_sample_usd: float
+    """Its objective in the futures that the plan was made with."""
+    objective_usd: float
+    """The same objective in the unseen futures."""
+    expected_usd: float
+    """Mean of the unseen futures."""
+    standard_error_usd: float
+    """How far that mean may be off because only so many futures were drawn: one standard deviation."""
+    tail_usd: float
+    """Mean of the costliest tail of the unseen futures."""
+    quantiles_usd: dict[str, float]
+    """Share of the futures that cost no more, to that cost: `0.05`, `0.25`, `0.5`, `0.75`, `0.95`."""
+    components_usd: dict[str, float]
+    """The parts of the mean; they sum to it."""
+    unserved_fraction: float
+    """Share of all work that is not done, mean of the unseen futures."""
+    worst_scenario: str
+    """The costliest unseen future."""
+    worst_usd: float
+    """Its cost."""
+    costs_usd: tuple[float, ...]
+    """Cost in every unseen future, in the order of `OutOfSample.scenarios`."""
+
+
+class OutOfSample(Record):
+    """The plan and simpler plans in the same unseen futures. All money is present value."""
+
+    seed: int
+    """Seed of the unseen futures; their stream is not the one that the plan was made with."""
+    scenarios: tuple[str, ...]
+    """Unseen futures: the given ones, which every plan knows, then the drawn ones."""
+    probabilities: tuple[float, ...]
+    """Their weights; they sum to 1."""
+    drawn: int
+    """How many of them were drawn."""
+    plan: BaselineScore
+    """The plan itself."""
+    baselines: tuple[BaselineScore, ...]
+    """Simpler plans."""
+    left_out: dict[str, str]
+    """Baseline that could not be made, to the reason."""
+
+
+class RegretRow(Record):
+    """How much more a plan costs than the best plan of the table, future by future, over the unseen futures."""
+
+    plan: str
+    """`plan`, or the short name of a baseline."""
+    expected_usd: float
+    """Mean regret."""
+    high_usd: float
+    """Regret that one future in twenty exceeds."""
+    worst_usd: float
+    """Largest regret."""
+    worst_scenario: str
+    """Where it is."""
+    best_fraction: float
+    """Probability that no plan of the table costs less."""
+    components_usd: dict[str, float]
+    """Parts of the mean regret; they sum to it."""
+
+
 class Plan(Record):
     """A plan with its prices, its reasons and its certificate."""
 
@@ -277,6 +346,16 @@ class Plan(Record):
     adequacy: tuple[AdequacyMonth, ...]
     footprint: tuple[FootprintYear, ...]
     excuses: tuple[Excuse, ...]
+    out_of_sample: OutOfSample | None = None
+    """The plan in futures that it has not seen, beside simpler plans; null where none were drawn."""
+    regret: tuple[RegretRow, ...] = ()
+    """One row per plan of `out_of_sample`."""
+    evpi_usd: float | None = None
+    """Expected value of perfect information: what the objective would fall by if the future were known now."""
+    vss_usd: float | None = None
+    """Value of the stochastic solution: what planning for the mean future alone would add to the objective."""
+    hindsight_usd: float | None = None
+    """Objective if later decisions could differ in every future: no rule for them can do better."""
 
 
 class Infeasible(Record):

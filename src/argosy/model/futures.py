@@ -93,7 +93,8 @@ def named(scenario: Scenario, horizon: Horizon, worth: dict[str, float]) -> Scen
     delays = {**scenario.delivery_delay_months, **scenario.energisation_delay_months}
     if any(delays.values()):
         latest = min(delays, key=lambda subject: (-delays[subject], subject))
-        words.append(f"{latest} {delays[latest]} months late")
+        late = f"{delays[latest]} months late" if delays[latest] < horizon.months else "never delivered"
+        words.append(f"{latest} {late}")
     return scenario.model_copy(update={"name": ", ".join(words)[:200] or None})
 
 

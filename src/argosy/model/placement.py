@@ -85,6 +85,17 @@ class PoolUse(Record):
     """What one more accelerator-hour here would add to the objective (dual), 0 when there is room."""
 
 
+class Draw(Record):
+    """Capacity that one pool takes from a supply that several may use."""
+
+    supply: str
+    """Supply row."""
+    pool: str
+    """Pool."""
+    accelerators: float
+    """Accelerators."""
+
+
 class Unplaced(Record):
     """Asks that do not run, with the reasons."""
 
@@ -123,4 +134,5 @@ class Placement(Record):
     evictions: tuple[Eviction, ...]
     transfers: tuple[Transfer, ...]
     pools: tuple[PoolUse, ...]
+    draws: tuple[Draw, ...]
     unplaced: tuple[Unplaced, ...]

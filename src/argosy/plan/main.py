@@ -14,12 +14,13 @@ from argosy.model.decision import Certificate, Infeasible, Plan
 from argosy.model.portfolio import Portfolio
 from argosy.model.scenario import Scenario
 from argosy.plan import infeasible, result
+from argosy.plan.baselines import Comparison, compare
 from argosy.plan.check import check
 from argosy.plan.decompose import Decomposition
 from argosy.plan.inputs import inputs
-from argosy.plan.solution import Progress
+from argosy.plan.solution import Progress, Solution
 from argosy.plan.solve import solve as solve_extensive
-from argosy.plan.template import build
+from argosy.plan.template import Template, build
 from argosy.plan.values import Values
 from argosy.settings import Settings
 
@@ -27,6 +28,8 @@ RESIDUAL_TOLERANCE = 1e-6
 COST_TOLERANCE = 1e-6
 EXTENSIVE_COLUMNS = 60_000
 """Programs up to this size are solved whole; larger ones future by future."""
+LEAST_SECONDS = 10.0
+"""Time that each baseline may take where the plan has used up its own."""
 
 
 def quiet(step: str, best_usd: float | None, bound_usd: float | None) -> None:
@@ -39,6 +42,7 @@ def solve(
     *,
     gap: float = 1e-3,
     seed: int = 0,
+    unseen: int = 0,
     settings: Settings | None = None,
     clock: Clock | None = None,
     progress: Progress = quiet,
@@ -47,16 +51,15 @@ def solve(
     """Decide the contracts of a consistent portfolio over its futures.
 
     `gap` is the share of the cost by which the plan may be off; `stop` ends the search and keeps the best plan so far.
+    With `unseen` futures to draw, the plan and simpler plans are scored on them (F9); 0 leaves that out.
     CheckFailed when the recount does not agree with the solver; SolverError when the solver gives up.
     """
     told = inputs(portfolio, scenarios)
     template = build(told.program)
     _finite(template.first.matrix.value, template.second.matrix.value)
     settings, clock, stop = settings or Settings(), clock or SystemClock(), stop or threading.Event()
-    if template.second.columns.size * len(scenarios) > EXTENSIVE_COLUMNS:
-        found = Decomposition(template, settings=settings, clock=clock, progress=progress).solve(gap, stop)
-    else:
-        found = solve_extensive(template, gap=gap, settings=settings, clock=clock, progress=progress, stop=stop)
+    started = clock.monotonic_seconds()
+    found = _solved(template, gap=gap, settings=settings, clock=clock, progress=progress, stop=stop)
     digest = data_hash(portfolio, scenarios)
     if found is None:
         return Infeasible(portfolio=portfolio.name, data_hash=digest, excuses=infeasible.explain(told, template))
@@ -79,7 +82,25 @@ def solve(
         data_hash=digest,
         versions={name: version(name) for name in ("argosy", "highspy", "numpy")},
     )
-    return result.plan(result.Reader(told, template, found, recount), certificate, seed)
+    plan = result.plan(result.Reader(told, template, found, recount), certificate, seed)
+    if not unseen or stop.is_set():
+        return plan
+    left = settings.time_limit_seconds - (clock.monotonic_seconds() - started)
+    hurry = settings.model_copy(update={"time_limit_seconds": max(LEAST_SECONDS, left)})
+    run = Comparison(
+        lambda program: _solved(program, gap=gap, settings=hurry, clock=clock, progress=quiet, stop=stop),
+        hurry, clock, progress, stop, gap,
+    )  # fmt: skip
+    return plan.model_copy(update=compare(told, template, found, run, count=unseen, seed=seed))
+
+
+def _solved(
+    template: Template, *, gap: float, settings: Settings, clock: Clock, progress: Progress, stop: threading.Event
+) -> Solution | None:
+    """The best plan within the gap, whole or future by future; None when the first stage is infeasible."""
+    if template.second.columns.size * template.program.shape["S"] > EXTENSIVE_COLUMNS:
+        return Decomposition(template, settings=settings, clock=clock, progress=progress).solve(gap, stop)
+    return solve_extensive(template, gap=gap, settings=settings, clock=clock, progress=progress, stop=stop)
 
 
 def data_hash(portfolio: Portfolio, scenarios: tuple[Scenario, ...]) -> str:

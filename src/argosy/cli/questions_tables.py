@@ -1,0 +1,34 @@
+"""The answers to a negotiator's questions as tables on the terminal, at most 100 columns wide.
+
+`cli.price` calls it with a console. It uses the sentences of the report.
+"""
+
+from __future__ import annotations
+
+from rich.console import Console
+
+from argosy.cli.tables import _Shower
+from argosy.model.question import PriceAnswer
+from argosy.report.format import clip, percent, plural, usd
+from argosy.report.price_words import between, clause_name, curve_rows, headline
+
+
+def price_tables(answer: PriceAnswer, console: Console) -> None:
+    """Print the value, the walk-away fee, the curve and the clauses of each contract."""
+    show = _Shower(console)
+    show.line(clip(answer.title, 90), "bold")
+    for value in answer.values:
+        for sentence in headline(value):
+            show.line(sentence)
+        rows = [(f"{c.name} it", usd(c.lower_usd), usd(c.upper_usd)) for c in value.costs]
+        show.table("What the best plan costs, present value", ("*Plan", "#At least", "#At most"), rows)
+        if value.curve:
+            heads = ("*Fee, USD per accelerator-hour", "#Accelerators", "#Option", "~Worth")
+            show.table("Fee against size", heads, curve_rows(value))
+        if value.clauses:
+            rows = [(clause_name(c), between(c), c.note or "") for c in value.clauses]
+            show.table("Clauses, each on its own", ("*Clause", "~Worth to the buyer", "*Note"), rows)
+    show.line(
+        f"\n{plural(answer.plans, 'plan')} over {plural(answer.futures, 'future')}, each at most"
+        f" {percent(answer.gap_fraction)} from the best. Data {answer.data_hash[:16]}, seed {answer.seed}."
+    )

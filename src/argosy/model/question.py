@@ -1,0 +1,113 @@
+"""Questions: what a negotiator asks of a plan, and the certified answers.
+
+`plan.questions` makes them; `report` and `cli` show them. Every value of money is an interval that holds for certain:
+it comes from lower and upper bounds of two plans. None stands where there is no number, and `note` says why.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from argosy.record import Record
+
+Clause = Literal[
+    "expansion_option",
+    "exit",
+    "make_up",
+    "carry_forward",
+    "obligation_follows_delivery",
+    "right_of_first_refusal",
+    "first_refusal",
+]
+"""What can be priced by leaving it out; `first_refusal` is a right that we hold."""
+
+
+class Interval(Record):
+    """A number that is known to lie between two others."""
+
+    low_usd: float | None
+    """Lower end; None means that nothing bounds it from below."""
+    high_usd: float | None
+    """Upper end; None means that nothing bounds it from above."""
+
+
+class PlanCost(Record):
+    """One plan that a value was computed from."""
+
+    name: Literal["with", "without"]
+    lower_usd: float | None
+    """No plan costs less (present value of the objective); None when no plan keeps all limits."""
+    upper_usd: float | None
+    """Cost of the plan found."""
+
+
+class CurvePoint(Interval):
+    """How much would be signed at one fee, and what the contract is worth at that fee."""
+
+    fee_usd_per_accelerator_hour: float
+    """The committed fee; all other terms as written."""
+    size: float
+    """Accelerators signed, in the mean over futures where it is decided later; 0 means that it is not signed."""
+    option_size: float
+    """Accelerators of expansion option bought."""
+
+
+class ClauseValue(Interval):
+    """What a clause is worth to the buyer: the cost of the best plan without it, less that with it."""
+
+    contract: str
+    clause: Clause
+    state: Literal["in_force", "lapsed"]
+    """lapsed: the right has ended before the start; its value is what it would be worth if it had been kept."""
+    note: str | None = None
+    """Why an end is missing."""
+
+
+class ContractValue(Interval):
+    """What a contract is worth to the buyer, and the fee at which it is worth nothing."""
+
+    contract: str
+    name: str | None
+    vendor: str
+    status: Literal["signed", "candidate", "open"]
+    unit: Literal["usd_per_accelerator_hour"] | None
+    """Unit of the walk-away fee and of `fee`; None for kinds without one fee per accelerator-hour."""
+    fee_usd_per_accelerator_hour: float | None
+    """The committed fee as written."""
+    walk_away_low_usd_per_accelerator_hour: float | None
+    """At this fee it certainly pays to sign."""
+    walk_away_high_usd_per_accelerator_hour: float | None
+    """At this fee it certainly does not pay."""
+    walk_away_size: float | None
+    """Accelerators signed at the lower end of the walk-away fee."""
+    costs: tuple[PlanCost, ...]
+    """The plans with and without it."""
+    size: float
+    """Accelerators, or USD per month, in the plan with it."""
+    curve: tuple[CurvePoint, ...] = ()
+    """Fee against size, from low fees to high ones."""
+    clauses: tuple[ClauseValue, ...] = ()
+    """Its clauses, each on its own."""
+    note: str | None = None
+    """Why a number is missing."""
+
+
+class PriceAnswer(Record):
+    """All that `argosy price` answers about one contract, and for which data."""
+
+    portfolio: str
+    title: str
+    seed: int
+    futures: int
+    """Number of futures."""
+    gap_fraction: float
+    """Largest certified gap of any plan behind the answer."""
+    plans: int
+    """Plans solved."""
+    worst_residual: float
+    """Largest violation of any rule in any of them, recounted without the solver."""
+    data_hash: str
+    """SHA-256 of the portfolio and the futures."""
+    versions: dict[str, str]
+    values: tuple[ContractValue, ...]
+    """One entry for each contract asked about."""

@@ -1,0 +1,182 @@
+"""Check: recounts a placement from the snapshot, without the solver and without the program's arrays.
+
+Every rule is counted again from the records: capacity of pools and supplies, gangs whole, chips, families, residency of
+work, data and checkpoints, domains, deadlines, teams, vendors, evictions, money. Called on every decision before it is
+given; the answer is the largest violation of each rule, relative to its scale.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from argosy.model.placement import Placement
+from argosy.model.region import Region
+from argosy.model.snapshot import PlaceAsk, PoolState, Snapshot
+
+WHOLE = ("value", "cost")
+
+
+class _Book:
+    def __init__(self) -> None:
+        self.residual: dict[str, float] = {}
+
+    def below(self, rule: str, left: float, right: float) -> None:
+        over = max(0.0, left - right) / max(1.0, abs(right))
+        self.residual[rule] = max(self.residual.get(rule, 0.0), over)
+
+    def holds(self, rule: str, right: bool) -> None:
+        self.residual[rule] = max(self.residual.get(rule, 0.0), 0.0 if right else 1.0)
+
+
+def check(snapshot: Snapshot, placement: Placement) -> dict[str, float]:
+    """Rule to its largest violation; all are 0 (or below rounding) for a sound decision."""
+    book = _Book()
+    asks = {ask.id: ask for ask in snapshot.asks}
+    pools = {pool.id: pool for pool in snapshot.pools}
+    regions = {region.id: region for region in snapshot.regions}
+    used: dict[str, float] = defaultdict(float)
+    placed: dict[str, float] = defaultdict(float)
+    stayed: dict[str, float] = defaultdict(float)
+    for row in placement.assignments:
+        ask, pool = asks[row.ask], pools[row.pool]
+        used[pool.id] += row.count * ask.accelerators
+        placed[ask.id] += row.count
+        if ask.running_in == pool.id:
+            stayed[ask.id] += row.count
+        book.holds("P1.2", pool.silicon in ask.speed and pool.family in ask.families)
+        book.holds("P1.2", pool.tier != "spot" or ask.spot_goodput_fraction is not None)
+        book.holds("residency", all(_allowed(rule, regions[pool.region]) for rule in (ask.residency, snapshot.residency)))
+        if ask.one_domain and pool.domain_accelerators is not None:
+            book.below("domain", ask.accelerators, pool.domain_accelerators)
+        if placement.objective in WHOLE and not ask.divisible:
+            book.below("gang", abs(row.count - round(row.count)), 0.0)
+        _data(book, snapshot, placement, ask, pool, regions)
+        _deadline(book, ask, pool, regions, row.start_after_hours)
+    for ask in snapshot.asks:
+        book.below("P1.A", placed[ask.id], ask.count)
+        if ask.running_in is not None and not ask.preemptible and placement.objective in WHOLE:
+            there = sum(a.count * a.accelerators for a in snapshot.asks if a.running_in == ask.running_in and not a.preemptible)
+            if there <= _most(snapshot, pools[ask.running_in]) + 1e-9:
+                book.below("P1.S", ask.count, stayed[ask.id])
+    _capacity(book, snapshot, placement, used)
+    _shares(book, snapshot, placement, asks, used, regions)
+    if placement.objective in WHOLE:
+        _evictions(book, snapshot, placement, placed, asks, regions)
+    for transfer in placement.transfers:
+        dataset = next(d for d in snapshot.datasets if d.id == transfer.dataset)
+        region = regions[transfer.to_region]
+        book.holds("residency", not dataset.jurisdictions or region.within(frozenset(dataset.jurisdictions)))
+    return book.residual
+
+
+def _allowed(rule: object, region: Region) -> bool:
+    allowed, denied = getattr(rule, "allowed", ()), getattr(rule, "denied", ())
+    return (not allowed or region.within(frozenset(allowed))) and not region.within(frozenset(denied))
+
+
+def _data(
+    book: _Book, snapshot: Snapshot, placement: Placement, ask: PlaceAsk, pool: PoolState, regions: dict[str, Region]
+) -> None:
+    for name in ask.datasets:
+        dataset = next(d for d in snapshot.datasets if d.id == name)
+        there = dataset.home == pool.region or any(r.dataset == name and r.region == pool.region for r in snapshot.replicas)
+        ordered = any(t.dataset == name and t.to_region == pool.region for t in placement.transfers)
+        book.holds("P1.D", there or ordered)
+        if not there and dataset.jurisdictions:
+            book.holds("residency", regions[pool.region].within(frozenset(dataset.jurisdictions)))
+
+
+def _deadline(book: _Book, ask: PlaceAsk, pool: PoolState, regions: dict[str, Region], begin: float) -> None:
+    if ask.deadline_hours is None or ask.remaining_units is None or pool.silicon not in ask.speed:
+        return
+    rate = ask.speed[pool.silicon] * ask.accelerators * pool.goodput_fraction
+    rate *= ask.vendor_goodput_fraction.get(regions[pool.region].vendor, 1.0)
+    if pool.tier == "spot":
+        rate *= ask.spot_goodput_fraction or 0.0
+    book.below("deadline", begin + ask.remaining_units / rate, ask.deadline_hours)
+
+
+def _most(snapshot: Snapshot, pool: PoolState) -> float:
+    return pool.own_accelerators + sum(s.capacity / s.draw[pool.id] for s in snapshot.supplies if pool.id in s.draw)
+
+
+def _capacity(book: _Book, snapshot: Snapshot, placement: Placement, used: dict[str, float]) -> None:
+    """P1.P and P1.L: what a pool uses comes from its own or is drawn, and no supply gives more than it has."""
+    drawn: dict[str, float] = defaultdict(float)
+    taken: dict[str, float] = defaultdict(float)
+    takes = {supply.id: supply.draw for supply in snapshot.supplies}
+    for row in placement.draws:
+        drawn[row.pool] += row.accelerators
+        taken[row.supply] += row.accelerators * takes[row.supply][row.pool]
+    for pool in snapshot.pools:
+        book.below("P1.P", used[pool.id], pool.own_accelerators + drawn[pool.id])
+    for supply in snapshot.supplies:
+        book.below("P1.L", taken[supply.id], supply.capacity)
+
+
+def _shares(
+    book: _Book,
+    snapshot: Snapshot,
+    placement: Placement,
+    asks: dict[str, PlaceAsk],
+    used: dict[str, float],
+    regions: dict[str, Region],
+) -> None:
+    total = sum(pool.own_accelerators for pool in snapshot.pools)
+    total += sum(s.capacity / min(s.draw.values()) for s in snapshot.supplies if s.draw)
+    for owner, share in snapshot.owner_shares.items():
+        mine = sum(row.count * asks[row.ask].accelerators for row in placement.assignments if asks[row.ask].owner == owner)
+        book.below("P1.O", mine, share * total)
+    if snapshot.max_vendor_fraction is not None:
+        vendors: dict[str, float] = defaultdict(float)
+        for pool in snapshot.pools:
+            vendors[regions[pool.region].vendor] += used[pool.id]
+        for amount in vendors.values():
+            book.below("P1.V", amount, snapshot.max_vendor_fraction * sum(used.values()))
+
+
+def _may_run(snapshot: Snapshot, ask: PlaceAsk, pool: PoolState, region: Region) -> bool:
+    """Whether what runs in its pool could stay there."""
+    fits = pool.domain_accelerators is None or not ask.one_domain or ask.accelerators <= pool.domain_accelerators
+    return (
+        fits
+        and pool.silicon in ask.speed
+        and pool.family in ask.families
+        and (pool.tier != "spot" or bool(ask.spot_goodput_fraction))
+        and all(_allowed(rule, region) for rule in (ask.residency, snapshot.residency))
+        and pool.goodput_fraction * ask.vendor_goodput_fraction.get(region.vendor, 1.0) > 0
+    )
+
+
+def _evictions(
+    book: _Book,
+    snapshot: Snapshot,
+    placement: Placement,
+    placed: dict[str, float],
+    asks: dict[str, PlaceAsk],
+    regions: dict[str, Region],
+) -> None:
+    """P1.E: nobody is stopped for an ask that was itself stopped, and every stop is told."""
+    told = {row.ask: row.count for row in placement.evictions}
+    for ask in snapshot.asks:
+        if ask.running_in is not None:
+            book.below("evictions", abs(ask.count - placed[ask.id] - told.get(ask.id, 0.0)), 0.0)
+    for pool in snapshot.pools:
+        # What could not stay (late, data gone, not allowed any more) may leave without anybody taking its place.
+        runs = [
+            ask
+            for ask in snapshot.asks
+            if ask.running_in == pool.id
+            and ask.deadline_hours is None
+            and not ask.datasets
+            and _may_run(snapshot, ask, pool, regions[pool.region])
+        ]
+        gone = sum((ask.count - placed[ask.id]) * ask.accelerators for ask in runs)
+        everything = sum(a.count * a.accelerators for a in snapshot.asks if a.running_in == pool.id)
+        shrunk = max(0.0, everything - _most(snapshot, pool))
+        newcomers = sum(
+            row.count * asks[row.ask].accelerators
+            for row in placement.assignments
+            if row.pool == pool.id and asks[row.ask].running_in is None and asks[row.ask].may_preempt
+        )
+        book.below("P1.E", gone - shrunk - newcomers, 0.0)

@@ -1,0 +1,171 @@
+"""Solve: the columns that are best for an objective, with the gap and the prices of scarcity.
+
+P1.M  max_min                 rate x / (equal x weight)                        >= t,  equal: a proportional share of all
+P1.W  least_attained_service  (attained + window rate x) / (equal x weight)    >= t
+P1.T  finish_time_fairness    (elapsed + remaining / rate x) / (elapsed + remaining / equal) <= rho, rho by bisection
+P1.K  makespan                remaining / rate x                               <= 1 / t
+After t the rest of the capacity is given to whoever makes the most of it, so that nothing idles for fairness' sake.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from argosy.errors import BadInput, Problem, SolverError
+from argosy.place.program import Program, Solver, build, fair_rows
+from argosy.place.world import Floats, World
+from argosy.settings import Settings
+
+BISECTIONS = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Solution:
+    """What the solver found."""
+
+    program: Program
+    columns: Floats
+    objective_value: float
+    gap: float
+    scarcity: Floats
+    """(P,) dual of P1.P for each accelerator-hour, USD (0 for fair objectives)."""
+
+    @property
+    def share(self) -> Floats:
+        """(C, P) asks of each class in each pool."""
+        world = self.program.world
+        share = np.zeros(world.rate.shape)
+        share[self.program.cell] = np.maximum(0.0, self.columns[: len(self.program.cell[0])])
+        return share
+
+    @property
+    def taps(self) -> Floats:
+        """(Y,) accelerators drawn from supplies."""
+        x = len(self.program.cell[0])
+        return self.columns[x : x + len(self.program.tap[0])]
+
+    @property
+    def ordered(self) -> Floats:
+        """(W,) ways that are ordered."""
+        return self.columns[self.program.first_z : self.program.t]
+
+
+def solve(world: World, settings: Settings, gap: float) -> Solution:
+    """The best placement. SolverError when there is none that keeps all rules, which only fixed asks can cause."""
+    program = build(world)
+    if world.integral:
+        program.lower[program.t] = program.upper[program.t] = 0.0
+        return _whole(program, settings, gap)
+    return _fair(program, settings)
+
+
+def _whole(program: Program, settings: Settings, gap: float) -> Solution:
+    solver = _solver(program, settings, gap)
+    if not solver.run():
+        raise SolverError("no placement keeps what may not be stopped within the capacity")
+    columns, value, reached = solver.columns(), solver.objective(), solver.gap()
+    # The prices of scarcity are those of the relaxation: an integer program has none of its own.
+    solver.relax()
+    scarcity = np.zeros(len(program.world.capacity))
+    if solver.run():
+        scarcity = np.maximum(0.0, solver.duals()[program.pool_rows()]) / program.world.snapshot.window_hours
+    return Solution(program, columns, value, reached, scarcity)
+
+
+def equal_share(world: World) -> Floats:
+    """(C,) units per hour of one ask with its proportional share of every pool it may use, at most all of its time."""
+    most = np.where(world.rate > 0, world.most[None, :], 0.0)
+    total = most.sum(axis=1)
+    return np.asarray(np.divide((world.rate * most).sum(axis=1), total, out=np.zeros(len(total)), where=total > 0))
+
+
+def _fair(program: Program, settings: Settings) -> Solution:
+    world = program.world
+    equal = equal_share(world)
+    program.fair = np.flatnonzero(equal > 0)
+    asks = [world.ask(c) for c in program.fair.tolist()]
+    weight = np.array([ask.weight for ask in asks])
+    attained = np.array([ask.attained_units for ask in asks])
+    equal = equal[program.fair]
+    window = world.snapshot.window_hours
+    if world.objective == "max_min":
+        need, slope = np.zeros(len(asks)), equal * weight
+    elif world.objective == "least_attained_service":
+        need, slope = -attained / window, equal * weight / window
+    elif world.objective == "makespan":
+        need, slope = np.zeros(len(asks)), _remaining(program)
+    else:
+        return _finish_time(program, settings, equal)
+    fair_rows(program, need, slope)
+    program.cost[program.t] = 1.0
+    solver = _solver(program, settings, 0.0)
+    if not len(asks):
+        program.lower[program.t] = program.upper[program.t] = 0.0
+    if not solver.run():
+        raise SolverError("no placement keeps what may not be stopped within the capacity")
+    best = solver.objective() if len(asks) else 0.0
+    value = (1 / best if best > 0 else np.inf) if world.objective == "makespan" else best
+    slack = 1e-7 * max(1.0, abs(best))
+    return _rest(program, solver, value, best - slack)
+
+
+def _finish_time(program: Program, settings: Settings, equal: Floats) -> Solution:
+    """Bisection on rho; each step changes the right-hand sides of P1.F only and starts from the last basis."""
+    world = program.world
+    remaining = _remaining(program)
+    elapsed = np.array([world.ask(c).elapsed_hours for c in program.fair.tolist()])
+    isolated = elapsed + remaining / equal
+    fair_rows(program, np.zeros(len(equal)), np.zeros(len(equal)))
+    program.lower[program.t] = program.upper[program.t] = 0.0
+    first = len(program.rows.low) - len(equal)
+    solver = _solver(program, settings, 0.0)
+
+    def reach(rho: float) -> bool:
+        left = rho * isolated - elapsed
+        if (left <= 0).any():
+            return False
+        for i, c in enumerate(program.fair.tolist()):
+            solver.row_low(first + i, float(world.count[c] * remaining[i] / left[i]))
+        return solver.run()
+
+    low, high = 0.0, 1.0
+    while not reach(high):
+        low, high = high, high * 2
+        if high > 1e9:
+            raise SolverError("some work can make no progress at all beside what may not be stopped")
+    for _ in range(BISECTIONS):
+        if high - low <= 1e-6 * high:
+            break
+        middle = (low + high) / 2
+        low, high = (low, middle) if reach(middle) else (middle, high)
+    reach(high)
+    return _rest(program, solver, high, None)
+
+
+def _remaining(program: Program) -> Floats:
+    asks = [program.world.ask(c) for c in program.fair.tolist()]
+    endless = [ask.id for ask in asks if ask.remaining_units is None]
+    if endless:
+        message = f"{program.world.objective} needs remaining_units of every ask; {endless[0]} has none"
+        raise BadInput([Problem("snapshot", 0, 0, "place.remaining", "remaining_units", message)])
+    return np.array([ask.remaining_units for ask in asks], dtype=float)
+
+
+def _rest(program: Program, solver: Solver, value: float, t: float | None) -> Solution:
+    """With fairness held, the most normalised progress from what is left."""
+    world, (of, pool) = program.world, program.cell
+    if t is not None:
+        solver.bounds(program.t, t, t)
+    cost = np.zeros(len(program.cost))
+    best = world.rate.max(axis=1)
+    cost[: len(of)] = world.rate[of, pool] / best[of]
+    solver.costs(cost)
+    if not solver.run():
+        raise SolverError("the second step of a fair placement found none; numbers of very different size are likely")
+    return Solution(program, solver.columns(), float(value), 0.0, np.zeros(len(world.capacity)))
+
+
+def _solver(program: Program, settings: Settings, gap: float) -> Solver:
+    return Solver(program, threads=settings.solver_threads, time_limit_seconds=settings.time_limit_seconds, gap=gap)

@@ -1,0 +1,178 @@
+"""Resolve: the same futures under many slightly different portfolios, each with certified bounds.
+
+`questions` calls it. A dual of one program bounds the futures of every other program with the same second-stage matrix
+(F7.1 holds for any vector), so duals and bases of one solve start the next. Every answer is recounted without the
+solver, as a plan is; nothing here turns an answer into a plan.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from argosy.clock import Clock
+from argosy.errors import CheckFailed
+from argosy.model.portfolio import Portfolio
+from argosy.model.scenario import Scenario
+from argosy.plan.check import check
+from argosy.plan.decompose import Decomposition
+from argosy.plan.inputs import Inputs, inputs
+from argosy.plan.main import COST_TOLERANCE, EXTENSIVE_COLUMNS, RESIDUAL_TOLERANCE
+from argosy.plan.program import SIGN, Floats, Program
+from argosy.plan.solution import Progress, Solution
+from argosy.plan.solve import solve as solve_extensive
+from argosy.plan.template import Template, build
+from argosy.plan.values import Values
+from argosy.settings import Settings
+
+Edit = Callable[[Inputs], Program]
+"""A change that bounds can express; it keeps every shape."""
+KEPT = 400
+"""Most duals that are handed from one solve to the next; the latest are kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """The cost of the best plan lies between `lower` and `upper`, in USD; both are infinite where there is no plan."""
+
+    lower: float
+    upper: float
+    size: dict[str, float]
+    """Contract to accelerators or USD per month in the plan found; what is decided later counts with its mean."""
+    option: dict[str, float]
+    """Contract to accelerators of option."""
+    fees: dict[str, float]
+    """Contract to the mean present value of its committed fees in USD, options and exits included."""
+
+    @property
+    def gap(self) -> float:
+        """(upper - lower) / upper; 0 where there is no plan."""
+        return 0.0 if np.isinf(self.upper) else max(0.0, self.upper - self.lower) / max(abs(self.upper), 1e-9)
+
+
+NOTHING = Bounds(np.inf, np.inf, {}, {}, {})
+
+
+class Resolver:
+    """Solves variants of one portfolio over one set of futures, and remembers how good the answers were."""
+
+    def __init__(
+        self,
+        scenarios: tuple[Scenario, ...],
+        *,
+        gap: float,
+        settings: Settings,
+        clock: Clock,
+        progress: Progress,
+        stop: threading.Event,
+    ) -> None:
+        self.scenarios, self.gap, self.settings = scenarios, gap, settings
+        self.clock, self.progress, self.stop = clock, progress, stop
+        self.worst_gap = self.worst_residual = 0.0
+        self.plans = 0
+        self.kept: dict[tuple[int, ...], list[tuple[Floats, Any]]] = {}
+
+    def solve(self, portfolio: Portfolio, edit: Edit | None = None) -> Bounds:
+        """Bounds of the best plan of a portfolio, after an edit of its program; CheckFailed as `plan.solve` says."""
+        told = inputs(portfolio, self.scenarios)
+        if edit is not None:
+            told = replace(told, program=edit(told))
+        template = build(told.program)
+        self.plans += 1
+        found = self._found(template)
+        if found is None:
+            return NOTHING
+        values = Values.of(told.program, found.first, found.second)
+        recount = check(told.program, values)
+        off = abs(recount.objective - found.objective)
+        if recount.worst > RESIDUAL_TOLERANCE or off > COST_TOLERANCE * max(1.0, abs(found.objective)):
+            raise CheckFailed(
+                f"the recount does not agree with the solver: worst residual {recount.worst:.3g}, "
+                f"cost {recount.objective:.9g} against {found.objective:.9g}"
+            )
+        answer = _bounds(told, values, found)
+        self.worst_gap = max(self.worst_gap, answer.gap)
+        self.worst_residual = max(self.worst_residual, recount.worst)
+        return answer
+
+    def _found(self, template: Template) -> Solution | None:
+        if template.second.columns.size * len(self.scenarios) <= EXTENSIVE_COLUMNS:
+            return solve_extensive(
+                template, gap=self.gap, settings=self.settings, clock=self.clock, progress=self.progress, stop=self.stop
+            )
+        run = Decomposition(template, settings=self.settings, clock=self.clock, progress=self.progress)
+        block = template.second
+        key = (block.columns.size, len(block.row_lower), len(block.matrix.value), len(template.link_column))
+        for dual, basis in self.kept.get(key, ()):
+            run.pool.add(dual, basis)
+        found = run.solve(self.gap, self.stop)
+        self.kept[key] = list(zip(run.pool.duals, run.pool.bases, strict=True))[-KEPT:]
+        return found
+
+
+def _bounds(told: Inputs, values: Values, found: Solution) -> Bounds:
+    program, world = told.program, told.world
+    rows = len(world.sized)
+    later, member = values.first["later"], program.later_member
+    signs = program.later_action == SIGN
+    sizes = values.first["size"].copy()
+    if signs.any():
+        np.add.at(sizes, program.later_row[signs], (program.probability @ member[:, signs]) * later[signs])
+    fees = program.probability @ (program.future_cost * values.capacity_columns())
+    of_row = np.concatenate([np.arange(rows), program.later_row])
+    by_row = np.bincount(of_row, weights=fees, minlength=rows)
+    size: dict[str, float] = {}
+    option: dict[str, float] = {}
+    paid: dict[str, float] = {}
+    for k, row in enumerate(world.sized):
+        unit = world.size_unit(row)
+        size[row.contract] = size.get(row.contract, 0.0) + float(sizes[k]) * unit
+        option[row.contract] = option.get(row.contract, 0.0) + float(values.first["option"][k]) * unit
+        paid[row.contract] = paid.get(row.contract, 0.0) + float(by_row[k]) * program.money_scale
+    money = program.money_scale
+    return Bounds(found.bound * money, found.objective * money, size, option, paid)
+
+
+def without(contract: str) -> Edit:
+    """Leave a contract out: all its rows keep their place and have no size."""
+
+    def edit(told: Inputs) -> Program:
+        mine = _rows(told, contract)
+        none = np.where(mine, 0.0, told.program.size_max)
+        return replace(
+            told.program,
+            sign_lower=np.where(mine, 0.0, told.program.sign_lower),
+            sign_upper=np.where(mine, 0.0, told.program.sign_upper),
+            size_min=np.where(mine, 0.0, told.program.size_min),
+            size_max=none,
+        )
+
+    return edit
+
+
+def signed(contract: str, least_fraction: float) -> Edit:
+    """Sign a contract of one row now, at its smallest size or more.
+
+    Where that is 0, signing means at least `least_fraction` of its largest size.
+    """
+
+    def edit(told: Inputs) -> Program:
+        mine = _rows(told, contract)
+        assert mine.sum() == 1, "only a contract of one row can be forced"
+        program = told.program
+        least = np.maximum(program.size_min, least_fraction * program.size_max)
+        return replace(
+            program,
+            sign_lower=np.where(mine, 1.0, program.sign_lower),
+            size_min=np.where(mine, least, program.size_min),
+        )
+
+    return edit
+
+
+def _rows(told: Inputs, contract: str) -> np.typing.NDArray[np.bool_]:
+    return np.array([row.contract == contract for row in told.world.sized], dtype=bool)
