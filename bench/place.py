@@ -63,7 +63,9 @@ def openb(short: bool) -> bool:
             ]
             ours = [100 * run.packed.allocated_fraction for run in runs]
             rate = float(np.median([run.placements_per_second for run in runs]))
-            rows.append((workload, policy, known["published"], float(np.mean(ours)), float(np.std(ours)), len(runs), rate))
+            rows.append(
+                (workload, policy, known["published"], float(np.mean(ours)), float(np.std(ours)), len(runs), rate)
+            )
             if policy == "fragmentation":
                 rates.append(rate)
     print("\nopenb, accelerators allocated at 130 % arrivals, percent\n")
@@ -82,13 +84,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--short", action="store_true", help="three policies, fewer seeds for the baselines")
     short = parser.parse_args().short
-    print(f"machine {platform.processor() or platform.machine()}, {datetime.date.today()}, Python {platform.python_version()}")
+    print(
+        f"machine {platform.processor() or platform.machine()}, {datetime.date.today()}, Python {platform.python_version()}"
+    )
     if not OPENB.is_dir():
         print(f"skipped: {OPENB.name} is not beside the repository")
         return
     begun = time.perf_counter()
     held = openb(short)
-    print(f"\n{'held' if held else 'MISSED'}: at least the published FGD mean on every trace; {time.perf_counter() - begun:.0f} s")
+    print(
+        f"\n{'held' if held else 'MISSED'}: at least the published FGD mean on every trace; {time.perf_counter() - begun:.0f} s"
+    )
 
 
 if __name__ == "__main__":

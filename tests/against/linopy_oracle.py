@@ -32,6 +32,9 @@ SECOND = (
     "excess", "cost", "tail",
 )  # fmt: skip
 
+OTHER_SIDE = " from below"
+"""Ending of a family that holds the lower side of rows with two; linopy writes one side at a time."""
+
 
 def signatures(program: Program) -> Array:
     """(G, E) the distinct memberships: futures of one row can never be told apart by a later decision."""
@@ -335,6 +338,7 @@ class _Writer:
                 left = _plus(left, v[name] @ self.onehot(pool, dim, "pool", sign))
         if left is not None:
             self.rule("F4.P", left, "<=", self.data(p.stock, "scenario", "pool", "period"))
+            self.rule("F4.P" + OTHER_SIDE, left, ">=", self.data(np.zeros_like(p.stock), "scenario", "pool", "period"))
 
     def capacity(self, group: str, at: Array, column: Array, weight: Array) -> Any:
         """`sum_c weight_{s,i} column_c` by scenario and `group`; zeros of a whole future are not written."""
@@ -646,10 +650,10 @@ def compare_family(ours: Flat, theirs: Flat, family: str, tolerance: float = 1e-
     found: list[dict[tuple[int, ...], list[tuple[Array, Array, float, float]]]] = []
     for flat in (ours, theirs):
         rows: dict[tuple[int, ...], list[tuple[Array, Array, float, float]]] = {}
-        for row in flat.families.get(family, ()):
+        for row in (*flat.families.get(family, ()), *flat.families.get(family + OTHER_SIDE, ())):
             one = _canonical(flat, int(row))
             rows.setdefault(tuple(one[0].tolist()), []).append(one)
-        found.append(rows)
+        found.append({key: _joined(same) for key, same in rows.items()})
 
     def same(a: tuple[Array, Array, float, float], b: tuple[Array, Array, float, float]) -> bool:
         return _close(a[1], b[1], tolerance) and _close(a[2:], b[2:], tolerance)
@@ -664,6 +668,18 @@ def compare_family(ours: Flat, theirs: Flat, family: str, tolerance: float = 1e-
                     problems.append(f"{family} {side}: {_show(one)}; same columns there: "
                                     f"{[_show(c) for c in other.get(key, ())]}")  # fmt: skip
     return problems
+
+
+def _joined(rows: list[tuple[Array, Array, float, float]]) -> list[tuple[Array, Array, float, float]]:
+    """Rows with the same left side as one row with both bounds."""
+    out: list[tuple[Array, Array, float, float]] = []
+    for row in rows:
+        twin = next((i for i, other in enumerate(out) if np.array_equal(other[1], row[1])), None)
+        if twin is None:
+            out.append(row)
+        else:
+            out[twin] = (row[0], row[1], max(out[twin][2], row[2]), min(out[twin][3], row[3]))
+    return out
 
 
 def _show(row: tuple[Array, Array, float, float]) -> str:
@@ -681,7 +697,7 @@ def compare(ours: Flat, theirs: Flat, tolerance: float = 1e-9) -> list[str]:
         for column in np.flatnonzero(a != b):
             if not _close(a[column], b[column], tolerance):
                 problems.append(f"{name} of column {column}: {a[column]!r} and {b[column]!r}")
-    for family in sorted({*ours.families, *theirs.families}):
+    for family in sorted({name.removesuffix(OTHER_SIDE) for name in (*ours.families, *theirs.families)}):
         problems += compare_family(ours, theirs, family, tolerance)
     return problems
 

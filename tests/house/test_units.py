@@ -43,6 +43,7 @@ UNITLESS = {
     "shortfall": "unit stands in the field `unit`",
     "over_take": "unit stands in the field `unit`",
     "made_up": "unit stands in the field `unit`",
+    "credited": "unit stands in the field `unit`",
     "worst_residual": "relative to the scale of its row",
     "draw_per_accelerator_hour": "accelerator-hours or USD, as the row's unit says",
     "units_per_accelerator": "units of work in a month per accelerator-month, a pure ratio by silicon",

@@ -14,7 +14,9 @@ from argosy.place.packing_inputs import packing_inputs
 
 CHIPS = ["t4", "v100"]
 nodes = st.lists(
-    st.tuples(st.integers(0, 4), st.integers(1, 32), st.sampled_from(CHIPS), st.sampled_from(["r1", "r2"])), min_size=1, max_size=6
+    st.tuples(st.integers(0, 4), st.integers(1, 32), st.sampled_from(CHIPS), st.sampled_from(["r1", "r2"])),
+    min_size=1,
+    max_size=6,
 )
 wanted = st.lists(
     st.tuples(

@@ -12,6 +12,7 @@ from typing import Any
 
 from argosy.model.decision import (
     AdequacyMonth,
+    BaselineScore,
     CashYear,
     Certificate,
     CommitmentYear,
@@ -21,11 +22,13 @@ from argosy.model.decision import (
     FootprintYear,
     Infeasible,
     LaterDecision,
+    OutOfSample,
     Plan,
     PoolMonth,
     PortDecision,
     Price,
     PriceTerm,
+    RegretRow,
     ReplicaDecision,
     ScenarioCost,
     SiteDecision,
@@ -67,7 +70,8 @@ def bare() -> Plan:
         "decisions", "later", "ports", "replicas", "sites", "capacity", "work", "dispatch", "prices", "price_terms",
         "cash", "commitments", "vendor_shares", "adequacy", "footprint", "excuses", "scenarios",
     )  # fmt: skip
-    return small().model_copy(update=dict.fromkeys(empty, ()))
+    nothing = ("out_of_sample", "evpi_usd", "vss_usd", "hindsight_usd")
+    return small().model_copy(update=dict.fromkeys((*empty, "regret"), ()) | dict.fromkeys(nothing))
 
 
 def hostile() -> Plan:
@@ -80,7 +84,7 @@ def hostile() -> Plan:
     return plan.model_copy(
         update={
             "title": HOSTILE, "portfolio": "x" * 100, "decisions": tuple(decisions), "scenarios": tuple(scenarios),
-            "price_terms": tuple(terms), "excuses": tuple(excuses),
+            "price_terms": tuple(terms), "excuses": tuple(excuses), "out_of_sample": _unseen(1e9, HOSTILE, 0.9)[0],
         }
     )  # fmt: skip
 
@@ -249,7 +253,50 @@ def invented(
             for i, d in enumerate(d for d in decisions if not d.signed)
         ),
     }  # fmt: skip
+    fields["out_of_sample"], fields["regret"] = _unseen(expected, "plans for the mean future alone", 0.9)
+    fields |= {"evpi_usd": expected * 0.05, "vss_usd": expected * 0.11, "hindsight_usd": objective * 0.98}
     return Plan(**(fields | changes))
+
+
+def _unseen(expected: float, rule: str, tail: float) -> tuple[OutOfSample, tuple[RegretRow, ...]]:
+    """Scores of two plans on forty futures, equally likely: the plan, and one that costs more where it matters."""
+    count = 40
+    costs = {
+        "plan": [expected * (0.7 + 0.02 * i) for i in range(count)],
+        "mean_value": [expected * (0.65 + 0.0004 * i * i) for i in range(count)],
+    }
+    ids = tuple(f"unseen-{i:04d}" for i in range(count))
+
+    def score(plan: str) -> BaselineScore:
+        cost = costs[plan]
+        mean = sum(cost) / count
+        rest = math.sqrt(sum((c - mean) ** 2 for c in cost) / (count - 1) / count)
+        worst = sum(sorted(cost)[round(tail * count) :]) / (count * (1 - tail))
+        return BaselineScore(
+            plan=plan, rule="this plan" if plan == "plan" else rule, in_sample_usd=expected,
+            objective_usd=0.7 * mean + 0.3 * worst, expected_usd=mean, standard_error_usd=rest, tail_usd=worst,
+            quantiles_usd={f"{q:g}": sorted(cost)[round(q * (count - 1))] for q in (0.05, 0.25, 0.5, 0.75, 0.95)},
+            components_usd={"commitments": 0.8 * mean, "unserved": 0.2 * mean}, unserved_fraction=0.013,
+            worst_scenario=ids[-1], worst_usd=max(cost), costs_usd=tuple(cost),
+        )  # fmt: skip
+
+    least = [min(both) for both in zip(*costs.values(), strict=True)]
+    rows = []
+    for plan, cost in costs.items():
+        above = [c - low for c, low in zip(cost, least, strict=True)]
+        mean = sum(above) / count
+        rows.append(
+            RegretRow(
+                plan=plan, expected_usd=mean, high_usd=sorted(above)[37], worst_usd=max(above),
+                worst_scenario=ids[above.index(max(above))], best_fraction=above.count(0.0) / count,
+                components_usd={"commitments": 1.5 * mean, "unserved": -0.5 * mean},
+            )
+        )  # fmt: skip
+    out = OutOfSample(
+        seed=7, scenarios=ids, probabilities=(1 / count,) * count, drawn=count, plan=score("plan"),
+        baselines=(score("mean_value"),), left_out={"no_forecast": "what the rule reserves does not keep all limits"},
+    )  # fmt: skip
+    return out, tuple(rows)
 
 
 def _decisions(
@@ -295,6 +342,7 @@ def _commitments(signed: list[ContractDecision], months: int) -> tuple[Commitmen
                 CommitmentYear(contract=d.contract, start=d.start.plus(12 * y),
                                unit="usd" if spend else "accelerator_hours",
                                committed=committed, used=used, shortfall=max(0.0, committed - used),
-                               over_take=max(0.0, used - committed), made_up=0.0, fee_usd=d.committed_usd / years)
+                               over_take=max(0.0, used - committed), made_up=0.0, credited=0.0,
+                               fee_usd=d.committed_usd / years)
             )  # fmt: skip
     return tuple(rows)

@@ -46,11 +46,13 @@ def test_order_of_columns_does_not_matter(tmp_path: Path) -> None:
         (NODES.replace("P100", ""), 2, "model", "needs a model"),
         (NODES.replace("n1", "n0"), 2, "sn", "twice"),
         (NODES.replace(",2,", ",-2,"), 2, "gpu", "below 0"),
-        (NODES.split("\n")[0], 1, "", "no rows"),
+        (NODES.split("\n", maxsplit=1)[0], 1, "", "no rows"),
         ("", 0, "", ""),
     ],
 )
-def test_wrong_files_are_one_error_with_file_and_line(tmp_path: Path, text: str, line: int, field: str, words: str) -> None:
+def test_wrong_files_are_one_error_with_file_and_line(
+    tmp_path: Path, text: str, line: int, field: str, words: str
+) -> None:
     with pytest.raises(BadInput) as caught:
         source(write(tmp_path, text)).nodes()
     problem = caught.value.problems[0]

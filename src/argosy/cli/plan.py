@@ -35,6 +35,9 @@ def plan(
     gap: Annotated[float, typer.Option(min=0.0, max=0.5, help="How far from optimal is near enough.")] = 1e-3,
     risk: Annotated[float | None, typer.Option(min=0.0, max=1.0, help="Weight of the costliest tail.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of the draw.")] = None,
+    unseen: Annotated[
+        int, typer.Option(min=0, max=10_000, help="Futures to score the plan and simpler plans on; 0 does not.")
+    ] = 300,
     time_limit: Annotated[float, typer.Option(min=1.0, help="Seconds until the best plan so far is taken.")] = 600.0,
     threads: Annotated[int, typer.Option(min=1, max=64, help="Solver threads; 1 repeats bit for bit.")] = 1,
     report: Annotated[Path | None, typer.Option(help="Write the report to this HTML file.")] = None,
@@ -57,6 +60,7 @@ def plan(
                 drawn,
                 gap=gap,
                 seed=world.scenarios.seed if seed is None else seed,
+                unseen=unseen,
                 settings=settings,
                 clock=SystemClock(),
                 progress=progress,

@@ -23,6 +23,7 @@ from argosy.report.limit_sections import amount_short
 from argosy.report.money_sections import fiscal, net
 from argosy.report.plan_page import headline
 from argosy.report.supply_sections import served, value_digits, yearly_prices
+from argosy.report.unseen_sections import called, compared, worths
 
 WIDTH = 100
 """No line is longer than this, on any terminal."""
@@ -42,6 +43,7 @@ def plan_tables(plan: Plan, console: Console) -> None:
     _prices(plan, show)
     _service(plan, show)
     _excuses(plan, show)
+    _unseen(plan, show)
     _certificate(plan, show)
 
 
@@ -205,6 +207,27 @@ def _excuses(plan: Plan, show: _Shower) -> None:
         show.table(
             "What was not done, and what would change it", ("*About", "*What binds", "~Short by", "*Remedy"), rows
         )
+
+
+def _unseen(plan: Plan, show: _Shower) -> None:
+    """Plans on unseen futures, cheapest mean first, and what information is worth."""
+    out = plan.out_of_sample
+    if out is not None:
+        scores = compared(out)
+        scale = Scale.of(value for s in scores for value in (s.objective_usd, s.tail_usd))
+        regret = {row.plan: row for row in plan.regret}
+        rows = [
+            (called(s), *map(scale.write, (s.objective_usd, s.expected_usd, s.standard_error_usd, s.tail_usd)),
+             scale.write(regret[s.plan].expected_usd) if s.plan in regret else ABSENT, percent(s.unserved_fraction))
+            for s in scores
+        ]  # fmt: skip
+        heads = ("*Plan", "#Objective", "#Mean", "#± error", "#Tail", "#Regret", "#Unserved")
+        show.table(f"On {plural(out.drawn, 'unseen future')}, present value, {scale.word}", heads, rows)
+    values = worths(plan)
+    if values:
+        show.line("")
+    for name, amount, _ in values:
+        show.line(f"{name}: {amount}")
 
 
 def _certificate(plan: Plan, show: _Shower) -> None:

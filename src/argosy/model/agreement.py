@@ -7,7 +7,7 @@ positions and clauses into rows; a kind chooses among them. Nothing here knows a
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from annotated_types import Len
 from pydantic import model_validator
@@ -33,6 +33,9 @@ Status = Literal["signed", "candidate"]
 
 class Agreement(Clauses):
     """A contract of any kind."""
+
+    idle_clauses: ClassVar[frozenset[str]] = frozenset()
+    """Clauses that the kind does not reduce to supply; a portfolio that writes them is refused."""
 
     id: Id
     """Short name, unique."""
@@ -77,9 +80,7 @@ class Sized(Agreement):
     @model_validator(mode="after")
     def _whole_delivery(self) -> Sized:
         if self.tranches and abs(sum(t.fraction for t in self.tranches) - 1) > 1e-9:
-            raise ValueError(
-                f"the fractions of the tranches sum to {sum(t.fraction for t in self.tranches):g}, not 1"
-            )
+            raise ValueError(f"the fractions of the tranches sum to {sum(t.fraction for t in self.tranches):g}, not 1")
         if self.tranches and (self.lead_months or self.ramp_months):
             raise ValueError("tranches carry their own dates and ramps; drop lead_months and ramp_months")
         return self
@@ -98,9 +99,7 @@ class Sized(Agreement):
     def _deliveries(self) -> tuple[Delivery, ...]:
         if self.tranches:
             return self.tranches
-        return (
-            Delivery(start=self.start.plus(self.lead_months), fraction=1.0, ramp_months=self.ramp_months),
-        )
+        return (Delivery(start=self.start.plus(self.lead_months), fraction=1.0, ramp_months=self.ramp_months),)
 
     def row_tranches(self, horizon: Horizon) -> tuple[Tranche, ...]:
         """Delivery in positions of the horizon."""
@@ -226,8 +225,9 @@ class Capacity(Sized):
         ladder.append((f"{self.id}/tier-{len(ladder)}" if ladder else self.id, low, max(low, top), fee))
         if self.accelerators is not None:
             size = self.accelerators
-            ladder = [next((r for r in ladder if r[1] <= size < r[2]), ladder[-1])]
-            ladder = [(self.id, size, size, ladder[0][3])]
+            steps = sorted(volume_tiers, key=lambda v: v.from_accelerators)
+            reached = [v.usd_per_accelerator_hour for v in steps if v.from_accelerators <= size]
+            ladder = [(self.id, size, size, reached[-1] if reached else fee_usd_per_accelerator_hour)]
         tiered = len(ladder) > 1
         return tuple(
             Supply(
@@ -236,8 +236,7 @@ class Capacity(Sized):
                 vendor=self.vendor,
                 unit="accelerators",
                 uses=tuple(
-                    Use(pool=p, usage_usd_per_accelerator_hour=usage_usd_per_accelerator_hour)
-                    for p in self.pools
+                    Use(pool=p, usage_usd_per_accelerator_hour=usage_usd_per_accelerator_hour) for p in self.pools
                 ),
                 signed_size=self.accelerators,
                 min_size=row_low,
@@ -290,6 +289,19 @@ class TakesOrPays(Committed):
     """Share of the delivered size that is paid whether used or not."""
     over_take_usd_per_accelerator_hour: UsdPerAcceleratorHour | None = None
     """Price of use above the floor; absent means the committed price."""
+
+    @model_validator(mode="after")
+    def _carry_forward_pays_no_more_than_it_costs(self) -> TakesOrPays:
+        over = self.over_take_usd_per_accelerator_hour
+        if self.carry_forward is None or over is None:
+            return self
+        worth = self.carry_forward.fraction * self.usd_per_accelerator_hour
+        if over < worth:
+            raise ValueError(
+                f"over_take_usd_per_accelerator_hour ({over:g}) is below what carry_forward later credits for it "
+                f"({worth:g}), so use that never was would pay; raise it or lower carry_forward.fraction"
+            )
+        return self
 
 
 def _spread(first: int, last: int, count: int, months: int) -> tuple[int, ...]:

@@ -206,6 +206,9 @@ class CommitmentYear(Record):
     shortfall: float
     over_take: float
     made_up: float
+    """Taken above the floor free of charge, out of earlier years' shortfall."""
+    credited: float
+    """Counted towards the floor out of earlier years' over-take."""
     fee_usd: float
 
 
@@ -355,7 +358,7 @@ class Plan(Record):
     vss_usd: float | None = None
     """Value of the stochastic solution: what planning for the mean future alone would add to the objective."""
     hindsight_usd: float | None = None
-    """Objective if later decisions could differ in every future: no rule for them can do better."""
+    """Lower bound of the objective if later decisions could differ in every future: no rule for them can do better."""
 
 
 class Infeasible(Record):

@@ -141,7 +141,7 @@ def frame(record: type[Record], columns: dict[str, Any]) -> pl.DataFrame:
     for name, dtype in schema(record).items():
         if name not in made.columns:
             made = made.with_columns(pl.lit(None, dtype=dtype).alias(name))
-    made = made.select(schema(record).names()).cast(dict(schema(record)))
+    made = made.select(schema(record).names()).cast(schema(record))  # type: ignore[arg-type]
     assert all(made[name].null_count() == 0 for name in required(record)), f"{record.__name__}: a cell is missing"
     return made
 
@@ -151,4 +151,5 @@ def _optional(annotation: Any) -> bool:
 
 
 def _plain(annotation: Any) -> type:
-    return next(a for a in get_args(annotation) if a is not type(None)) if _optional(annotation) else annotation
+    plain: type = next(a for a in get_args(annotation) if a is not type(None)) if _optional(annotation) else annotation
+    return plain

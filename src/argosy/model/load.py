@@ -113,9 +113,7 @@ class Load(Record):
                 ratios=self.units_per_accelerator,
                 places=frozenset(self.residency.allowed) if self.residency.allowed else None,
                 not_places=frozenset(self.residency.denied),
-                ports=tuple(
-                    Port(family=p.family, cost_usd=p.cost_usd, lag_months=p.lag_months) for p in self.porting
-                ),
+                ports=tuple(Port(family=p.family, cost_usd=p.cost_usd, lag_months=p.lag_months) for p in self.porting),
                 unported=frozenset(self.runs_on_families),
                 data_gib_per_unit=self.data_gib_per_unit,
                 dataset=self.dataset,

@@ -33,9 +33,7 @@ class Open(Agreement):
     def rows(self, horizon: Horizon, *, guaranteed: bool = False) -> tuple[Supply, ...]:
         """One open row per price tier; amounts grow smoothly from the start of the horizon."""
         first = 0 if self.start is None else horizon.index(self.start)
-        growth = [
-            self.growth_per_year_ratio ** (m / 12) if m >= first else 0.0 for m in range(horizon.months)
-        ]
+        growth = [self.growth_per_year_ratio ** (m / 12) if m >= first else 0.0 for m in range(horizon.months)]
         return tuple(
             Supply(
                 id=f"{self.id}/tier-{i}" if len(self.tiers) > 1 else self.id,

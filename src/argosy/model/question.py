@@ -111,3 +111,73 @@ class PriceAnswer(Record):
     versions: dict[str, str]
     values: tuple[ContractValue, ...]
     """One entry for each contract asked about."""
+
+
+class StressScore(Record):
+    """What the contracts of one strategy cost when something goes wrong after they are signed."""
+
+    stress: str
+    title: str
+    expected_usd: float
+    """Expected present value of all cost."""
+    tail_usd: float
+    """Mean of the costliest tail."""
+    more_usd: float
+    """Above the expected cost without the stress; below 0 where less is needed."""
+    served_fraction: float
+    """Share of the work wanted that is done, over all futures and months."""
+
+
+class StrategyScore(Record):
+    """One strategy's plan in a few numbers; all None where no plan keeps all limits."""
+
+    strategy: str
+    title: str
+    status: Literal["optimal", "feasible", "infeasible"]
+    lower_usd: float | None = None
+    """No plan under this strategy costs less (objective, present value)."""
+    upper_usd: float | None = None
+    """What the plan found costs (objective, present value)."""
+    expected_usd: float | None = None
+    """Expected present value of all cost."""
+    tail_usd: float | None = None
+    """Mean of the costliest tail."""
+    served_fraction: float | None = None
+    """Share of the work wanted that is done, over all futures and months."""
+    largest_vendor: str | None = None
+    """Vendor with the most commitments."""
+    largest_vendor_fraction: float | None = None
+    """Its share of the present value of all commitments."""
+    peak_cash_usd: float | None = None
+    """Most money that leaves in a fiscal year as written, before use, less what is borrowed."""
+    carbon_tonnes: float | None = None
+    """Mean emissions over the horizon; None where a pool's facts are unknown."""
+    signed: tuple[str, ...] = ()
+    """Candidates that are signed now."""
+    mean_regret_usd: float | None = None
+    """Mean over futures of the cost above the best listed strategy in that future."""
+    max_regret_usd: float | None = None
+    """The largest of these."""
+    regret_usd: dict[str, float] = {}
+    """Future to cost above the best listed strategy in it."""
+    stresses: tuple[StressScore, ...] = ()
+    """In the order asked for."""
+
+
+class Comparison(Record):
+    """All that `argosy compare` answers, and for which data."""
+
+    portfolio: str
+    title: str
+    seed: int
+    futures: int
+    """Number of futures."""
+    gap_fraction: float
+    """Largest certified gap of any of the plans."""
+    worst_residual: float
+    """Largest violation of any rule in any of them, recounted without the solver."""
+    data_hash: str
+    """SHA-256 of the portfolio and the futures."""
+    versions: dict[str, str]
+    strategies: tuple[StrategyScore, ...]
+    """In the order asked for."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from argosy.model.agreement import Agreement, Capacity
-from argosy.model.fault import Fault
+from argosy.model.fault import Fault, Path
 from argosy.model.load import Load
 from argosy.model.open_supply import Open
 from argosy.model.pool import Pool
@@ -46,7 +46,7 @@ class Reach:
     @cached_property
     def unpriced(self) -> frozenset[tuple[str, str]]:
         """Homes and other regions with a pool, between which no link has a price."""
-        homes = {home for workload in self.portfolio.workloads for home in workload.homes}
+        homes = {home for workload in self.portfolio.workloads for home in self.sources(workload)}
         ends = {pool.region for pool in self.portfolio.pools}
         return frozenset(
             (home, end)
@@ -54,6 +54,11 @@ class Reach:
             for end in ends - {home}
             if link_between(self.portfolio.links, self.regions[home], self.regions[end]) is None
         )
+
+    def sources(self, workload: Load) -> tuple[str, ...]:
+        """Regions that a workload's data leaves: its dataset's home, or its own homes."""
+        known = {dataset.id: dataset.home for dataset in self.portfolio.datasets}
+        return tuple(workload.homes) if workload.dataset is None else (known[workload.dataset],)
 
     def pools(self, workload: Load) -> tuple[Pool, ...]:
         """Pools that the workload may use, porting included."""
@@ -171,12 +176,13 @@ def _unsellable(reach: Reach, i: int, workload: Load) -> Fault:
 
 
 def _links(reach: Reach, i: int, workload: Load, pools: tuple[Pool, ...]) -> Iterator[Fault]:
-    for home in workload.homes:
+    for home in reach.sources(workload):
         ends = [end for end in dict.fromkeys(pool.region for pool in pools) if (home, end) in reach.unpriced]
         if ends:
-            where = ", ".join(ends[:5]) + (f" and {len(ends) - 5} more" if len(ends) > 5 else "")
-            message = f"data would move from {home} to {where}, but no link has a price for it; add one to links"
-            yield Fault(("workloads", i, "homes", home), "link.missing", message, at_key=True)
+            regions = ", ".join(ends[:5]) + (f" and {len(ends) - 5} more" if len(ends) > 5 else "")
+            message = f"data would move from {home} to {regions}, but no link has a price for it; add one to links"
+            at: Path = ("workloads", i, "homes", home) if workload.dataset is None else ("workloads", i, "dataset")
+            yield Fault(at, "link.missing", message, at_key=workload.dataset is None)
 
 
 def _policies(reach: Reach) -> Iterator[Fault]:

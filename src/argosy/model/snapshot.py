@@ -17,9 +17,7 @@ from argosy.model.region import Region
 from argosy.record import Id, Record
 from argosy.units import Amount, Fraction, Usd
 
-Objective = Literal[
-    "value", "max_min", "least_attained_service", "finish_time_fairness", "makespan", "cost"
-]
+Objective = Literal["value", "max_min", "least_attained_service", "finish_time_fairness", "makespan", "cost"]
 OBJECTIVES: tuple[Objective, ...] = (
     "value",
     "max_min",
@@ -76,9 +74,9 @@ class PlaceAsk(Record):
     count: Annotated[float, Gt(0)] = 1
     """Identical asks behind this row; they are interchangeable."""
     accelerators: Annotated[float, Gt(0)]
-    """Accelerators of one ask; all or nothing unless `divisible`."""
-    divisible: bool = False
-    """Whether parts of one ask do parts of the work: demand of a service, not a gang."""
+    """Accelerators of one ask, all or nothing; of one piece where `units_per_hour` is given."""
+    units_per_hour: Annotated[float, Gt(0)] | None = None
+    """Work wanted per hour, for demand that any number of such pieces may serve (a service); None for a gang."""
     one_domain: bool = False
     """Whether the gang must fit into one scale-up domain."""
     speed: dict[Id, Annotated[float, Gt(0)]]

@@ -56,7 +56,7 @@ class Prepayment(Record):
     """Months over which the prepayment is credited in equal parts, from first delivery."""
     optional_fraction: Fraction = 0.0
     """Further share that may be prepaid by choice."""
-    discount_fraction: Fraction = 0.0
+    discount_fraction: Annotated[float, Ge(0), Le(0.9)] = 0.0
     """Discount earned on what is prepaid by choice."""
     refundable_on_late_delivery: bool = False
     """Whether the uncredited rest comes back when the vendor defaults."""

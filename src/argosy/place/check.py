@@ -40,28 +40,34 @@ def check(snapshot: Snapshot, placement: Placement) -> dict[str, float]:
     for row in placement.assignments:
         ask, pool = asks[row.ask], pools[row.pool]
         used[pool.id] += row.count * ask.accelerators
-        placed[ask.id] += row.count
+        placed[ask.id] += (
+            row.count if ask.units_per_hour is None else row.count * _rate(ask, pool, regions) / ask.units_per_hour
+        )
         if ask.running_in == pool.id:
             stayed[ask.id] += row.count
         book.holds("P1.2", pool.silicon in ask.speed and pool.family in ask.families)
         book.holds("P1.2", pool.tier != "spot" or ask.spot_goodput_fraction is not None)
-        book.holds("residency", all(_allowed(rule, regions[pool.region]) for rule in (ask.residency, snapshot.residency)))
+        book.holds(
+            "residency", all(_allowed(rule, regions[pool.region]) for rule in (ask.residency, snapshot.residency))
+        )
         if ask.one_domain and pool.domain_accelerators is not None:
             book.below("domain", ask.accelerators, pool.domain_accelerators)
-        if placement.objective in WHOLE and not ask.divisible:
+        if placement.objective in WHOLE and ask.units_per_hour is None:
             book.below("gang", abs(row.count - round(row.count)), 0.0)
-        _data(book, snapshot, placement, ask, pool, regions)
+        _data(book, snapshot, placement, ask, pool)
         _deadline(book, ask, pool, regions, row.start_after_hours)
     for ask in snapshot.asks:
         book.below("P1.A", placed[ask.id], ask.count)
         if ask.running_in is not None and not ask.preemptible and placement.objective in WHOLE:
-            there = sum(a.count * a.accelerators for a in snapshot.asks if a.running_in == ask.running_in and not a.preemptible)
+            there = sum(
+                a.count * a.accelerators for a in snapshot.asks if a.running_in == ask.running_in and not a.preemptible
+            )
             if there <= _most(snapshot, pools[ask.running_in]) + 1e-9:
                 book.below("P1.S", ask.count, stayed[ask.id])
     _capacity(book, snapshot, placement, used)
-    _shares(book, snapshot, placement, asks, used, regions)
+    _shares(book, snapshot, placement, used)
     if placement.objective in WHOLE:
-        _evictions(book, snapshot, placement, placed, asks, regions)
+        _evictions(book, snapshot, placement, placed)
     for transfer in placement.transfers:
         dataset = next(d for d in snapshot.datasets if d.id == transfer.dataset)
         region = regions[transfer.to_region]
@@ -74,26 +80,30 @@ def _allowed(rule: object, region: Region) -> bool:
     return (not allowed or region.within(frozenset(allowed))) and not region.within(frozenset(denied))
 
 
-def _data(
-    book: _Book, snapshot: Snapshot, placement: Placement, ask: PlaceAsk, pool: PoolState, regions: dict[str, Region]
-) -> None:
+def _data(book: _Book, snapshot: Snapshot, placement: Placement, ask: PlaceAsk, pool: PoolState) -> None:
+    region = next(region for region in snapshot.regions if region.id == pool.region)
     for name in ask.datasets:
         dataset = next(d for d in snapshot.datasets if d.id == name)
-        there = dataset.home == pool.region or any(r.dataset == name and r.region == pool.region for r in snapshot.replicas)
+        there = dataset.home == pool.region or any(
+            r.dataset == name and r.region == pool.region for r in snapshot.replicas
+        )
         ordered = any(t.dataset == name and t.to_region == pool.region for t in placement.transfers)
         book.holds("P1.D", there or ordered)
         if not there and dataset.jurisdictions:
-            book.holds("residency", regions[pool.region].within(frozenset(dataset.jurisdictions)))
+            book.holds("residency", region.within(frozenset(dataset.jurisdictions)))
 
 
 def _deadline(book: _Book, ask: PlaceAsk, pool: PoolState, regions: dict[str, Region], begin: float) -> None:
     if ask.deadline_hours is None or ask.remaining_units is None or pool.silicon not in ask.speed:
         return
+    book.below("deadline", begin + ask.remaining_units / _rate(ask, pool, regions), ask.deadline_hours)
+
+
+def _rate(ask: PlaceAsk, pool: PoolState, regions: dict[str, Region]) -> float:
+    """P1.2, counted again."""
     rate = ask.speed[pool.silicon] * ask.accelerators * pool.goodput_fraction
     rate *= ask.vendor_goodput_fraction.get(regions[pool.region].vendor, 1.0)
-    if pool.tier == "spot":
-        rate *= ask.spot_goodput_fraction or 0.0
-    book.below("deadline", begin + ask.remaining_units / rate, ask.deadline_hours)
+    return rate * (ask.spot_goodput_fraction or 0.0) if pool.tier == "spot" else rate
 
 
 def _most(snapshot: Snapshot, pool: PoolState) -> float:
@@ -114,18 +124,15 @@ def _capacity(book: _Book, snapshot: Snapshot, placement: Placement, used: dict[
         book.below("P1.L", taken[supply.id], supply.capacity)
 
 
-def _shares(
-    book: _Book,
-    snapshot: Snapshot,
-    placement: Placement,
-    asks: dict[str, PlaceAsk],
-    used: dict[str, float],
-    regions: dict[str, Region],
-) -> None:
+def _shares(book: _Book, snapshot: Snapshot, placement: Placement, used: dict[str, float]) -> None:
+    asks = {ask.id: ask for ask in snapshot.asks}
+    regions = {region.id: region for region in snapshot.regions}
     total = sum(pool.own_accelerators for pool in snapshot.pools)
     total += sum(s.capacity / min(s.draw.values()) for s in snapshot.supplies if s.draw)
     for owner, share in snapshot.owner_shares.items():
-        mine = sum(row.count * asks[row.ask].accelerators for row in placement.assignments if asks[row.ask].owner == owner)
+        mine = sum(
+            row.count * asks[row.ask].accelerators for row in placement.assignments if asks[row.ask].owner == owner
+        )
         book.below("P1.O", mine, share * total)
     if snapshot.max_vendor_fraction is not None:
         vendors: dict[str, float] = defaultdict(float)
@@ -148,18 +155,13 @@ def _may_run(snapshot: Snapshot, ask: PlaceAsk, pool: PoolState, region: Region)
     )
 
 
-def _evictions(
-    book: _Book,
-    snapshot: Snapshot,
-    placement: Placement,
-    placed: dict[str, float],
-    asks: dict[str, PlaceAsk],
-    regions: dict[str, Region],
-) -> None:
+def _evictions(book: _Book, snapshot: Snapshot, placement: Placement, placed: dict[str, float]) -> None:
     """P1.E: nobody is stopped for an ask that was itself stopped, and every stop is told."""
+    asks = {ask.id: ask for ask in snapshot.asks}
+    regions = {region.id: region for region in snapshot.regions}
     told = {row.ask: row.count for row in placement.evictions}
     for ask in snapshot.asks:
-        if ask.running_in is not None:
+        if ask.running_in is not None and ask.units_per_hour is None:
             book.below("evictions", abs(ask.count - placed[ask.id] - told.get(ask.id, 0.0)), 0.0)
     for pool in snapshot.pools:
         # What could not stay (late, data gone, not allowed any more) may leave without anybody taking its place.
@@ -167,6 +169,7 @@ def _evictions(
             ask
             for ask in snapshot.asks
             if ask.running_in == pool.id
+            and ask.units_per_hour is None
             and ask.deadline_hours is None
             and not ask.datasets
             and _may_run(snapshot, ask, pool, regions[pool.region])

@@ -1,7 +1,6 @@
 """The packing layer: which node and which devices each ask gets, one region at a time.
 
-`Packer` holds the state of a fleet between asks; `pack` replays arrivals in order, as `simulate` does. Called by `place`
-and `simulate`. It never moves what runs and never looks at prices: those decisions are made above it.
+`Packer` holds the state of a fleet between asks; `pack` replays arrivals in order, as `simulate` does. It never moves what runs and never looks at prices: those decisions are made above it.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ import polars as pl
 from argosy.clock import Clock
 from argosy.errors import CheckFailed
 from argosy.place import packing_kernel as kernel
-from argosy.place.packing_check import recount
+from argosy.place.packing_check import Place, recount
 from argosy.place.packing_inputs import PackingInputs, packing_inputs
 from argosy.place.packing_kernel import NOWHERE, Floats, Ints
 
@@ -137,6 +136,7 @@ def pack(
         seats = [packer.put(int(c), float(u)) for c, u in zip(arrivals, chance, strict=True)]
         placed = sum(seat is not None for seat in seats)
     seconds = clock.monotonic_seconds() - begun
+    seats_of: list[Place]
     if seats is None:
         seats_of = [(a, (int(n),), taken[a : a + 1]) for a, n in enumerate(where.tolist()) if n != NOWHERE]
     else:

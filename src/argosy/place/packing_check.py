@@ -42,6 +42,8 @@ def recount(fresh: PackingInputs, after: Nodes, arrivals: Ints, places: Sequence
         short = np.flatnonzero(left < 0)
         if len(short):
             wrong.append(f"{name} of node {short[0]} is oversold by {-left[short[0]]}")
-    if not (np.array_equal(cpu, after.cpu) and np.array_equal(memory, after.memory) and np.array_equal(free, after.free)):
+    if not (
+        np.array_equal(cpu, after.cpu) and np.array_equal(memory, after.memory) and np.array_equal(free, after.free)
+    ):
         wrong.append("what is left is not what was there less what was taken")
     return wrong

@@ -53,7 +53,7 @@ def packing_inputs(fleet: pl.DataFrame, asks: pl.DataFrame) -> PackingInputs:
 
     An ask without CPU or memory in the trace wants none of it. An empty fleet or no ask is an AssertionError.
     """
-    assert len(fleet) and len(asks), "there is nothing to pack"
+    assert min(len(fleet), len(asks)) > 0, "there is nothing to pack"
     filled = asks.select(
         pl.col("cpu_milli").fill_null(0), pl.col("memory_mib").fill_null(0), *[pl.col(name) for name in REQUEST[2:]]
     )
@@ -70,7 +70,9 @@ def packing_inputs(fleet: pl.DataFrame, asks: pl.DataFrame) -> PackingInputs:
         requests=requests,
         class_of=class_of["class"].to_numpy().astype(np.int64),
         silicon=chips,
-        scale=np.array([max(1.0, float(most)) for most in (nodes.cpu.max(), nodes.memory.max(), nodes.devices.max() * WHOLE)]),
+        scale=np.array(
+            [max(1.0, float(most)) for most in (nodes.cpu.max(), nodes.memory.max(), nodes.devices.max() * WHOLE)]
+        ),
     )
 
 
@@ -103,8 +105,9 @@ def _classes(requests: pl.DataFrame, chips: tuple[str, ...]) -> tuple[Classes, l
     for c, written in enumerate(requests["silicon"]):
         if written:
             wanted = set(written.split("|"))
-            allowed[c] = [chip in wanted for chip in chips]
-    allowed[np.ix_(count > 0, [not chip for chip in chips])] = False
+            allowed[c] = np.array([chip in wanted for chip in chips], dtype=np.bool_)
+    nameless = np.array([not chip for chip in chips], dtype=np.bool_)
+    allowed[np.ix_(count > 0, nameless)] = False
     # Affinity groups, as clustering knows them: none, shared, one device, two devices, ...
     sizes = np.unique(count[milli == WHOLE])
     group = np.where(count == 0, 0, np.where(milli < WHOLE, 1, np.searchsorted(sizes, count) + 2))

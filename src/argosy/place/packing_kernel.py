@@ -1,3 +1,4 @@
+# ruff: noqa: PLR0917  compiled functions take their arrays by position
 """The mathematics of the packing layer: which node and which devices one ask gets. Arrays only, compiled by numba.
 
 Every policy is a score per (class, node), lower is better, infinite where the class does not fit. Scores are cached:
@@ -19,6 +20,7 @@ import numpy.typing as npt
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
+Lookups = npt.NDArray[np.float32]
 
 WHOLE = 1000
 RANDOM, BEST_FIT, DOT_PRODUCT, CLUSTERING, PACKING, FRAGMENTATION = range(6)
@@ -51,7 +53,7 @@ class Classes(NamedTuple):
     """(C,) milli-CPU of one member."""
     memory: Ints
     """(C,) MiB of one member."""
-    count: Ints
+    count: Ints  # type: ignore[assignment]  # hides tuple.count
     """(C,) devices of one member."""
     milli: Ints
     """(C,) milli-accelerator of each device; WHOLE when the device is not shared."""
@@ -68,15 +70,15 @@ class Classes(NamedTuple):
 class Typical(NamedTuple):
     """What is expected to come, as the lookups of P2.1. B buckets of CPU and of memory, S slots counted at most."""
 
-    cpu: Floats
+    cpu: Lookups
     """(K, B, P * (S + 1)) share of the arrivals of a profile that the CPU in a bucket carries, by slots to fill."""
-    memory: Floats
+    memory: Lookups
     """(K, B, P * (S + 1)) the same for memory."""
     cpu_shift: int
     """A CPU bucket is 2 ** cpu_shift wide."""
     memory_shift: int
     """A memory bucket is 2 ** memory_shift wide."""
-    count: Ints
+    count: Ints  # type: ignore[assignment]  # hides tuple.count
     """(P,) devices of the profile."""
     milli: Ints
     """(P,) milli-accelerator of each device."""
@@ -168,7 +170,7 @@ def _usable(free: Ints, devices: int, typical: Typical, live: Ints, usable: Floa
 
 
 @jit
-def _expected(by_cpu: Floats, by_memory: Floats, usable: Floats, at: Ints) -> float:
+def _expected(by_cpu: Lookups, by_memory: Lookups, usable: Floats, at: Ints) -> float:
     """P2.1: what the expected arrivals can use, given the CPU and memory that go with it."""
     wanted = 0.0
     for i in range(len(at)):

@@ -2,10 +2,10 @@
 
 Columns: x (one per allowed class and pool), y (one per supply and pool it may serve), z (one per way), t (one).
 
-P1.A   sum_p x[c, p] <= count[c]
+P1.A   sum_p weigh[c, p] x[c, p] <= want[c]   (1 and the count, or both in work per hour)
 P1.P   sum_c accelerators[c] x[c, p] <= own[p] + sum_l y[l, p]
 P1.L   sum_p draw[l, p] y[l, p] <= line[l]
-P1.D   sum over the pools of a region of x[c, p] <= count[c] z[way], for every way the class needs there
+P1.D   sum over a region's pools of x[c, p] <= the most that could be x[c, .] times z[way], for every way needed
 P1.O   accelerators of a team <= its share of all capacity
 P1.V   accelerators with a vendor <= share of all accelerators in use
 P1.E   accelerators evicted from p <= accelerators of newcomers that may preempt in p + capacity that is gone
@@ -86,15 +86,14 @@ class Program:
 def build(world: World) -> Program:
     """The program of a world; for fair objectives without the rows P1.F, which `fair_rows` adds."""
     allowed = world.rate > 0
-    cells = np.nonzero(allowed)
-    taps = np.nonzero(world.draw > 0)
+    cells, taps = _positions(allowed), _positions(world.draw > 0)
     x_count, y_count, z_count = len(cells[0]), len(taps[0]), len(world.ways)
     columns = x_count + y_count + z_count + 1
     cost, lower, upper = np.zeros(columns), np.zeros(columns), np.full(columns, INF)
     integer = np.zeros(columns, dtype=np.bool_)
     cost[:x_count] = _worth(world)[cells]
-    upper[:x_count] = world.count[cells[0]]
-    whole = np.array([not world.ask(c).divisible for c in range(len(world.count))], dtype=np.bool_)
+    upper[:x_count] = world.upper[cells]
+    whole = np.array([world.ask(c).units_per_hour is None for c in range(len(world.count))], dtype=np.bool_)
     integer[:x_count] = whole[cells[0]] & world.integral
     z = slice(x_count + y_count, columns - 1)
     cost[z] = [-way.usd for way in world.ways]
@@ -110,10 +109,30 @@ def build(world: World) -> Program:
     return program
 
 
+def _positions(where: Bools) -> tuple[Ints, Ints]:
+    row, column = np.nonzero(where)
+    return row.astype(np.int64), column.astype(np.int64)
+
+
 def _worth(world: World) -> Floats:
     """(C, P) what placing one ask adds to the objective."""
     if world.objective == "value":
         return world.gain
+    if world.objective == "cost":
+        # All that can be placed is placed before the price counts.
+        return place_bonus(world) - _paid(world)
+    return np.zeros_like(world.rate)
+
+
+def place_bonus(world: World) -> Floats:
+    """(C, P) for the objective cost: more than any placement could cost, for each accelerator placed."""
+    return np.asarray(
+        np.where(world.rate > 0, 10.0 * (1.0 + _paid(world).max(initial=0.0)) * world.accelerators[:, None], 0.0)
+    )
+
+
+def _paid(world: World) -> Floats:
+    """(C, P) USD over the window for one ask."""
     price = np.array([pool.usd_per_accelerator_hour for pool in world.snapshot.pools])
     hours = np.zeros_like(world.rate)
     for c in range(len(world.count)):
@@ -122,11 +141,7 @@ def _worth(world: World) -> Floats:
             done = np.inf if ask.remaining_units is None else ask.remaining_units / world.rate[c]
         hours[c] = np.minimum(world.snapshot.window_hours, done)
     hours[world.rate <= 0] = 0.0
-    paid = price[None, :] * world.accelerators[:, None] * hours + world.move
-    if world.objective == "cost":
-        # All that can be placed is placed before the price counts, more accelerators before fewer.
-        return 10.0 * (1.0 + paid.max(initial=0.0)) * world.accelerators[:, None] - paid
-    return np.zeros_like(world.rate)
+    return np.asarray(price[None, :] * world.accelerators[:, None] * hours + world.move)
 
 
 def _class_rows(program: Program) -> None:
@@ -135,7 +150,7 @@ def _class_rows(program: Program) -> None:
         mine = np.flatnonzero(of == c)
         if not len(mine):
             continue
-        program.rows.add(("P1.A", c), mine, np.ones(1), -INF, world.count[c])
+        program.rows.add(("P1.A", c), mine, world.weigh[c, pool[mine]], -INF, world.want[c])
         here = mine[pool[mine] == world.running[c]]
         if world.fixed[c] and len(here) and _held(world, c):
             program.lower[here] = world.count[c]  # P1.S
@@ -169,7 +184,7 @@ def _data_rows(program: Program) -> None:
             waits.setdefault((c, way), []).append(j)
     for (c, way), columns in waits.items():
         every = np.array([*columns, program.first_z + way])
-        values = np.array([1.0] * len(columns) + [-world.count[c]])
+        values = np.array([1.0] * len(columns) + [-world.upper[c].max()])
         program.rows.add(("P1.D", way), every, values, -INF, 0.0)
 
 
@@ -204,7 +219,8 @@ def _eviction_rows(program: Program) -> None:
     use = world.count * world.accelerators
     may = np.array([world.ask(c).may_preempt for c in range(len(world.count))], dtype=np.bool_)
     for p in range(len(world.capacity)):
-        there = np.flatnonzero((world.running == p) & (world.rate[:, p] > 0))
+        flows = np.array([world.ask(c).units_per_hour is not None for c in range(len(world.count))], dtype=np.bool_)
+        there = np.flatnonzero((world.running == p) & (world.rate[:, p] > 0) & ~flows)
         if not len(there):
             continue
         gone = max(0.0, float(use[there].sum()) - float(world.most[p]))
@@ -238,10 +254,11 @@ class Solver:
         lp.a_matrix_.format_ = highspy.MatrixFormat.kRowwise
         lp.a_matrix_.num_col_, lp.a_matrix_.num_row_ = lp.num_col_, lp.num_row_
         lp.a_matrix_.start_ = np.array(rows.start, dtype=np.int32)
-        lp.a_matrix_.index_ = np.concatenate(rows.index or [np.zeros(0)]).astype(np.int32)
-        lp.a_matrix_.value_ = np.concatenate(rows.value or [np.zeros(0)])
+        lp.a_matrix_.index_ = np.concatenate([np.zeros(0, dtype=np.int64), *rows.index]).astype(np.int32)
+        lp.a_matrix_.value_ = np.concatenate([np.zeros(0), *rows.value])
         if program.integer.any():
-            kinds = [highspy.HighsVarType.kInteger if whole else highspy.HighsVarType.kContinuous for whole in program.integer]
+            whole, part = highspy.HighsVarType.kInteger, highspy.HighsVarType.kContinuous
+            kinds = [whole if integer else part for integer in program.integer]
             lp.integrality_ = kinds
         self.highs = highspy.Highs()
         for name, value in (

@@ -17,7 +17,7 @@ import numpy as np
 from argosy.model.decision import Excuse
 from argosy.model.placement import Assignment, Change, Draw, Eviction, Placement, PoolUse, Transfer, Unplaced
 from argosy.place.solve import Solution
-from argosy.place.world import NONE, Floats, World
+from argosy.place.world import NONE, Floats
 
 SMALL = 1e-7
 _REMEDY = {
@@ -63,7 +63,7 @@ class _Reader:
         self.ids = [pool.id for pool in self.world.snapshot.pools]
         share = solution.share
         if self.world.integral:
-            whole = np.array([not self.world.ask(c).divisible for c in range(len(share))], dtype=np.bool_)
+            whole = np.array([self.world.ask(c).units_per_hour is None for c in range(len(share))], dtype=np.bool_)
             share[whole] = np.round(share[whole])
         self.share = np.where(share > SMALL, share, 0.0)
         self.use = self.world.accelerators @ self.share
@@ -73,14 +73,15 @@ class _Reader:
         """(ask, class, pool, count): the class's shares dealt out to its asks in their order."""
         out = []
         for c, members in enumerate(self.world.members):
-            left = {i: self.world.snapshot.asks[i].count for i in members}
+            each = self.world.want[c] / self.world.count[c]
+            left = {i: self.world.snapshot.asks[i].count * each for i in members}
             for p in np.flatnonzero(self.share[c]).tolist():
-                amount = float(self.share[c, p])
+                amount, weigh = float(self.share[c, p]), float(self.world.weigh[c, p])
                 for i in members:
-                    taken = min(left[i], amount)
+                    taken = min(left[i] / weigh, amount)
                     if taken > SMALL:
                         out.append((i, c, p, taken))
-                        left[i] -= taken
+                        left[i] -= taken * weigh
                         amount -= taken
         return out
 
@@ -101,7 +102,9 @@ class _Reader:
         out = []
         for i, c, p, count in self.per_ask:
             ask = self.world.snapshot.asks[i]
-            change: Change = "start" if ask.running_in is None else "stay" if ask.running_in == self.ids[p] else "migrate"
+            change: Change = (
+                "start" if ask.running_in is None else "stay" if ask.running_in == self.ids[p] else "migrate"
+            )
             net = self._net(c)
             second = net.copy()
             second[p] = -np.inf
@@ -134,20 +137,28 @@ class _Reader:
             "price": (price, f"its accelerators cost {price:,.2f} USD per hour more"),
             "scarcity": (scarce, f"others want it more: {scarce:,.2f} USD per hour"),
             "work": (work, f"the work done there is worth {work:,.2f} USD per hour less"),
-            "wait": (wait * max(self._hourly(c, p), 0.0) / world.snapshot.window_hours, f"it would start {wait:.1f} hours later"),
+            "wait": (
+                wait * max(self._hourly(c, p), 0.0) / world.snapshot.window_hours,
+                f"it would start {wait:.1f} hours later",
+            ),
         }
         worst = max(parts.values(), key=lambda part: part[0])
         return worst[1] if worst[0] > SMALL else "it is as good; the first of equal pools was taken"
 
+    def _placed(self) -> dict[int, float]:
+        """Asks that run, by position; parts of one where part of its work is done."""
+        placed: dict[int, float] = defaultdict(float)
+        for i, c, p, count in self.per_ask:
+            placed[i] += count * float(self.world.weigh[c, p] * self.world.count[c] / self.world.want[c])
+        return placed
+
     def evictions(self) -> list[Eviction]:
         """Running asks that run nowhere now."""
-        placed: dict[int, float] = defaultdict(float)
-        for i, _, _, count in self.per_ask:
-            placed[i] += count
+        placed = self._placed()
         out = []
         for i, ask in enumerate(self.world.snapshot.asks):
             gone = ask.count - placed[i]
-            if ask.running_in is not None and gone > SMALL:
+            if ask.running_in is not None and ask.units_per_hour is None and gone > SMALL:
                 c = next(c for c, members in enumerate(self.world.members) if i in members)
                 p = int(self.world.running[c])
                 obstacle = self.world.obstacle[c][p]
@@ -208,9 +219,7 @@ class _Reader:
 
     def unplaced(self) -> list[Unplaced]:
         """Asks that do not run, or not all of them."""
-        placed: dict[int, float] = defaultdict(float)
-        for i, _, _, count in self.per_ask:
-            placed[i] += count
+        placed = self._placed()
         out = []
         for c, members in enumerate(self.world.members):
             excuses: tuple[Excuse, ...] | None = None
@@ -219,9 +228,13 @@ class _Reader:
                 left = ask.count - placed[i]
                 if left > max(SMALL, 1e-6 * ask.count) and self.world.integral:
                     excuses = self._excuses(c) if excuses is None else excuses
-                    out.append(Unplaced(ask=ask.id, count=left, excuses=tuple(
-                        e.model_copy(update={"subject": ask.id}) for e in excuses
-                    )))
+                    out.append(
+                        Unplaced(
+                            ask=ask.id,
+                            count=left,
+                            excuses=tuple(e.model_copy(update={"subject": ask.id}) for e in excuses),
+                        )
+                    )
         return out
 
     def _excuses(self, c: int) -> tuple[Excuse, ...]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from argosy.errors import BadInput, Problem, SolverError
-from argosy.place.program import Program, Solver, build, fair_rows
+from argosy.place.program import Program, Solver, build, fair_rows, place_bonus
 from argosy.place.world import Floats, World
 from argosy.settings import Settings
 
@@ -69,9 +69,21 @@ def _whole(program: Program, settings: Settings, gap: float) -> Solution:
     # The prices of scarcity are those of the relaxation: an integer program has none of its own.
     solver.relax()
     scarcity = np.zeros(len(program.world.capacity))
-    if solver.run():
+    if program.world.objective == "cost":
+        value = _cost(program, columns)
+    elif solver.run():
         scarcity = np.maximum(0.0, solver.duals()[program.pool_rows()]) / program.world.snapshot.window_hours
     return Solution(program, columns, value, reached, scarcity)
+
+
+def _cost(program: Program, columns: Floats) -> float:
+    """USD over the window, without what makes the program place all that it can; duals mean nothing then."""
+    cells = len(program.cell[0])
+    world = program.world
+    bonus = place_bonus(world)[program.cell]
+    return float(
+        (bonus - program.cost[:cells]) @ columns[:cells] - program.cost[program.first_z :] @ columns[program.first_z :]
+    )
 
 
 def equal_share(world: World) -> Floats:
@@ -100,12 +112,12 @@ def _fair(program: Program, settings: Settings) -> Solution:
         return _finish_time(program, settings, equal)
     fair_rows(program, need, slope)
     program.cost[program.t] = 1.0
-    solver = _solver(program, settings, 0.0)
-    if not len(asks):
+    if not asks:
         program.lower[program.t] = program.upper[program.t] = 0.0
+    solver = _solver(program, settings, 0.0)
     if not solver.run():
         raise SolverError("no placement keeps what may not be stopped within the capacity")
-    best = solver.objective() if len(asks) else 0.0
+    best = solver.objective() if asks else 0.0
     value = (1 / best if best > 0 else np.inf) if world.objective == "makespan" else best
     slack = 1e-7 * max(1.0, abs(best))
     return _rest(program, solver, value, best - slack)

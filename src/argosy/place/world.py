@@ -2,8 +2,8 @@
 
 P1.1  Asks that differ in nothing but their name are one class with a multiplicity. They are interchangeable and the
       program is symmetric in them, so this is exact.
-P1.2  rate[c, p] = speed of the chip x accelerators x goodput of pool and vendor x (spot goodput on spot), units per hour.
-P1.3  delay[c, p] = time for data that must come first; restart is added where the ask runs elsewhere or must start again.
+P1.2  rate[c, p] = speed of the chip x accelerators x goodput of pool and vendor x (spot goodput on spot), units/hour.
+P1.3  delay[c, p] = time for data that must come first; restart is added where the ask does not run already.
 P1.4  gain[c, p] = value of the work within the window - price of the accelerators - egress - checkpoint, USD.
 """
 
@@ -57,6 +57,10 @@ class World:
     """Positions of the asks of each class."""
     count: Floats
     """(C,) asks in the class."""
+    want: Floats
+    """(C,) asks, or work per hour where a class wants that."""
+    weigh: Floats
+    """(C, P) what one placed ask counts towards `want`: 1, or its work per hour."""
     accelerators: Floats
     """(C,) accelerators of one ask."""
     rate: Floats
@@ -95,13 +99,18 @@ class World:
             each = np.where(self.draw > 0, self.line[:, None] / np.where(self.draw > 0, self.draw, 1.0), 0.0)
         return np.asarray(self.capacity + each.sum(axis=0))
 
+    @cached_property
+    def upper(self) -> Floats:
+        """(C, P) most that could be placed."""
+        return np.asarray(np.divide(self.want[:, None], self.weigh, out=np.zeros_like(self.rate), where=self.rate > 0))
+
     def ask(self, c: int) -> PlaceAsk:
         """An ask that stands for its class."""
         return self.snapshot.asks[self.members[c][0]]
 
 
 def reduce(snapshot: Snapshot, objective: Objective) -> World:
-    """The world of a snapshot. BadInput names every link, price or throughput that is missing where it would be used."""
+    """The world of a snapshot. BadInput names every link, price or throughput that is missing."""
     return _Reduction(snapshot, objective).world()
 
 
@@ -130,7 +139,8 @@ class _Reduction:
         needs: list[tuple[tuple[int, ...], ...]] = []
         for c, rows in enumerate(members):
             ask = snapshot.asks[rows[0]]
-            reasons, ways = [], []
+            reasons: list[str | None] = []
+            ways: list[tuple[int, ...]] = []
             for p in range(shape[1]):
                 reason, wanted = self._cell(ask, p, (rate, delay, gain, move), (c, p))
                 reasons.append(reason)
@@ -140,6 +150,9 @@ class _Reduction:
         if self.problems:
             raise BadInput(list(self.problems.values()))
         first = [snapshot.asks[rows[0]] for rows in members]
+        count = np.array([sum(snapshot.asks[i].count for i in rows) for rows in members], dtype=float)
+        flows = np.array([ask.units_per_hour is not None for ask in first], dtype=np.bool_)
+        wanted = np.array([1.0 if ask.units_per_hour is None else ask.units_per_hour for ask in first])
         draw = np.zeros((len(snapshot.supplies), shape[1]))
         for i, supply in enumerate(snapshot.supplies):
             for pool, takes in supply.draw.items():
@@ -148,14 +161,18 @@ class _Reduction:
             snapshot=snapshot,
             objective=self.objective,
             members=tuple(tuple(rows) for rows in members),
-            count=np.array([sum(snapshot.asks[i].count for i in rows) for rows in members], dtype=float),
+            count=count,
+            want=count * wanted,
+            weigh=np.where(flows[:, None], rate, 1.0),
             accelerators=np.array([ask.accelerators for ask in first], dtype=float),
             rate=rate,
             obstacle=tuple(obstacle),
             delay=delay,
             gain=gain,
             move=move,
-            running=np.array([NONE if a.running_in is None else self.pool_at[a.running_in] for a in first], dtype=np.int64),
+            running=np.array(
+                [NONE if a.running_in is None else self.pool_at[a.running_in] for a in first], dtype=np.int64
+            ),
             fixed=np.array([a.running_in is not None and not a.preemptible for a in first], dtype=np.bool_),
             capacity=np.array([pool.own_accelerators for pool in snapshot.pools], dtype=float),
             line=np.array([supply.capacity for supply in snapshot.supplies], dtype=float),
@@ -262,20 +279,24 @@ class _Reduction:
         if pool.cordoned and ask.running_in != pool.id:
             return "cordon: nothing new may start there"
         if ask.one_domain and pool.domain_accelerators is not None and ask.accelerators > pool.domain_accelerators:
-            return f"domain: the largest free one has {pool.domain_accelerators} accelerators, the gang {ask.accelerators:g}"
+            most = pool.domain_accelerators
+            return f"domain: the largest free one has {most} accelerators, the gang {ask.accelerators:g}"
         return None
 
     def _link(self, start: str, end: str, why: str) -> Link | None:
         link = link_between(self.snapshot.links, self.regions[start], self.regions[end])
         if link is None:
-            self._problem("link.missing", "links", f"{why} would move from {start} to {end}, but no link has a price for it")
+            self._problem(
+                "link.missing", "links", f"{why} would move from {start} to {end}, but no link has a price for it"
+            )
         return link
 
     def _hours(self, link: Link, gib: float, what: tuple[str, str, str]) -> tuple[float, float]:
         """Median and slow time; a link without a throughput is a problem that names it."""
         if link.p50_gbit_per_second is None:
             why, start, end = what
-            message = f"{why} would move from {start} to {end}, but link {link.start} to {link.end} has no p50_gbit_per_second"
+            way = f"link {link.start} to {link.end}"
+            message = f"{why} would move from {start} to {end}, but {way} has no p50_gbit_per_second"
             self._problem("link.throughput", "links", message)
             return 0.0, 0.0
         seconds = gib * GBIT_PER_GIB / link.p50_gbit_per_second
@@ -315,7 +336,9 @@ class _Reduction:
         link = self._link(start, region.id, f"checkpoint of {ask.id}")
         if link is None:
             return 0.0, 0.0
-        return link.usd_per_gib * ask.checkpoint_gib, self._hours(link, ask.checkpoint_gib, (f"checkpoint of {ask.id}", start, region.id))[0]
+        return link.usd_per_gib * ask.checkpoint_gib, self._hours(
+            link, ask.checkpoint_gib, (f"checkpoint of {ask.id}", start, region.id)
+        )[0]
 
     def _egress(self, ask: PlaceAsk, region: Region) -> float:
         """USD for each unit of work done away from home; data that lies in the region as a replica does not move."""

@@ -42,9 +42,10 @@ Find = Callable[[Template], Solution | None]
 RULES = {
     "plan": "this plan",
     "mean_value": "plans for the mean future alone, with the same later decisions in every future",
-    "on_demand": "signs nothing new; what is missing is bought without commitment",
-    "single_vendor": "signs new contracts with one vendor only, within the same limits: {vendor}, the best one",
-    "no_forecast": "forecasts nothing: reserves what today's work would have paid for by the break-even rule",
+    "on_demand": "signs nothing new and buys what is missing without commitment; no limit on vendor shares holds",
+    "single_vendor": "signs new contracts with one vendor only, {vendor}, the best; no limit on vendor shares holds",
+    "no_forecast": "forecasts nothing: reserves what today's work would have paid for by the break-even rule;"
+    " no limit on vendor shares holds",
 }
 
 
@@ -170,24 +171,25 @@ def _plans(
         left_out["mean_value"] = "no plan for the mean future keeps all limits"
     else:
         plans["mean_value"] = _expanded(told, later, mean, answer.first)
-    answer = run.large(build(allowed(program, np.zeros(len(program.sign_lower), dtype=bool))))
+    alone, mean_alone = _unshared(program), _unshared(mean)
+    answer = run.large(build(allowed(alone, np.zeros(len(program.sign_lower), dtype=bool))))
     if answer is None:
         left_out["on_demand"] = nobody
     else:
         plans["on_demand"] = answer.first
     best: tuple[float, int] | None = None
     for v in _candidates(program):
-        answer = run.small(build(allowed(mean, mean.row_vendor == v)))
+        answer = run.small(build(allowed(mean_alone, mean.row_vendor == v)))
         if answer is not None:
             value = sample.objective(_expanded(told, later, mean, answer.first))
             best = (value, v) if best is None or value < best[0] else best
-    answer = None if best is None else run.large(build(allowed(program, program.row_vendor == best[1])))
+    answer = None if best is None else run.large(build(allowed(alone, program.row_vendor == best[1])))
     if best is None or answer is None:
         left_out["single_vendor"] = nobody if _candidates(program) else "no new contract is offered"
     else:
         plans["single_vendor"] = answer.first
         rules["single_vendor"] = RULES["single_vendor"].format(vendor=told.world.vendors[best[1]])
-    fixed = reserved(told, build(mean))
+    fixed = reserved(told, build(mean_alone))
     answer = run.small(fixed.template)
     if answer is None:
         left_out["no_forecast"] = "what the rule reserves does not keep all limits"
@@ -208,11 +210,16 @@ def allowed(program: Program, rows: Bools) -> Program:
     )
 
 
+def _unshared(program: Program) -> Program:
+    """The same program without F4.C: a plan with one vendor, or with what is signed already, cannot keep it."""
+    return replace(program, vendor_share_max=np.full(len(program.vendor_share_max), np.nan))
+
+
 def _candidates(program: Program) -> list[int]:
     """Vendors that offer something that is not signed yet."""
     open_ = (program.sign_lower == 0) & (program.size_max > 0) & (program.sign_upper > 0)
     open_[program.later_row[program.later_action == SIGN]] = True
-    return np.unique(program.row_vendor[open_]).tolist()
+    return [int(v) for v in np.unique(program.row_vendor[open_])]
 
 
 def _arranged(told: Inputs, later: tuple[Later, ...]) -> Program:
@@ -266,14 +273,14 @@ def only(program: Program, s: int) -> Program:
 
 
 def _hindsight(told: Inputs, run: Comparison, objective: float) -> float | None:
-    """F9.7: objective where every later decision knows its future; the plan's own where nothing is decided later."""
+    """F9.7: lower bound where later decisions know their future; the plan's own cost where nothing is decided later."""
     if not told.later or told.program.shape["S"] == 1:
         return objective
     scenarios = len(told.world.scenarios)
     dates = tuple(dict.fromkeys((x.row, x.action, x.month) for x in told.later))
     own = [tuple(i == s for i in range(scenarios)) for s in range(scenarios)]
     answer = run.large(build(_arranged(told, tuple(Later(*date, member) for date in dates for member in own))))
-    return None if answer is None else min(objective, answer.objective)
+    return None if answer is None else min(objective, answer.bound)
 
 
 def _quiet(step: str, best_usd: float | None, bound_usd: float | None) -> None:

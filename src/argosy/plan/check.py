@@ -238,8 +238,10 @@ def _work(program: Program, values: Values, book: _Ledger) -> None:
     before = np.concatenate([np.zeros((n["S"], n["D"], 1)), y["backlog"][:, :, :-1]], axis=2)
     book.equal("F4.D", done + y["unserved"] + (y["backlog"] - before) / program.duration, program.demand)
 
-    have = program.stock + _by(program.use_pool, y["use"], n["P"]) + _by(program.open_pool, y["open"], n["P"])
-    book.below("F4.P", _by(program.arc_pool, y["work"], n["P"]), have)
+    supplied = _by(program.use_pool, y["use"], n["P"]) + _by(program.open_pool, y["open"], n["P"])
+    worked = _by(program.arc_pool, y["work"], n["P"])
+    book.below("F4.P", worked, program.stock + supplied)
+    book.below("F4.P", supplied, worked)
 
     drawn = _by(program.use_line, program.use_draw[None, :, None] * y["use"], n["N"])
     column = values.capacity_columns()[program.link_column]

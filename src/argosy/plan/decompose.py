@@ -176,7 +176,7 @@ class Decomposition:
                 break
         free = int((lower < upper).sum())
         rounds = 0
-        while best is not None and free and not self._within(best, gap) and not self._over() and rounds < 20:
+        while free and (best is None or not self._within(best, gap)) and not self._over() and rounds < 20:
             rounds += 1
             self.master.fix(None)
             branched = self.master.branch(gap / 4, max(1.0, self._left()))
@@ -184,12 +184,14 @@ class Decomposition:
                 break
             choice, bound = branched
             self.bound = max(self.bound, bound)
-            if self._within(best, gap):
+            if best is not None and self._within(best, gap):
                 break
             self.master.fix(choice)
             other = self._fixed(gap / 4, "branch and bound")
-            if other is not None and other.best < best.best:
+            if other is not None and (best is None or other.best < best.best):
                 best = other
+        if best is None and self._over():
+            raise SolverError("stopped before a first plan was found; allow more time, or ask for fewer scenarios")
         if best is None or best.first is None:
             return None
         self.master.fix(best.first[integers].round())

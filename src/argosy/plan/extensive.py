@@ -83,15 +83,16 @@ def tile(template: Template) -> Matrix:
     first_cost = first.cost + weight @ template.future_cost
     left = _first_columns(template, m1, m2, risky)
 
-    offsets = np.arange(scenarios, dtype=np.int64)
-    nonzeros = len(block.value)
-    start = np.concatenate([
-        left.start[:-1],
-        (left.start[-1] + offsets[:, None] * nonzeros + block.start[None, :-1]).ravel(),
-        [left.start[-1] + scenarios * nonzeros],
-    ])  # fmt: skip
-    index = np.concatenate([left.index, (m1 + offsets[:, None] * m2 + block.index[None, :]).ravel()])
-    value = np.concatenate([left.value, np.tile(block.value, scenarios)])
+    nonzeros, head = len(block.value), len(left.value)
+    steps = np.arange(scenarios, dtype=np.int32)[:, None]
+    start = np.empty(n1 + scenarios * n2 + 1, dtype=np.int32)
+    index = np.empty(head + scenarios * nonzeros, dtype=np.int32)
+    value = np.empty(len(index))
+    start[:n1], index[:head], value[:head] = left.start[:-1], left.index, left.value
+    np.add(steps * np.int32(nonzeros) + np.int32(head), block.start[:-1], out=start[n1:-1].reshape(scenarios, n2))
+    start[-1] = len(index)
+    np.add(steps * np.int32(m2) + np.int32(m1), block.index, out=index[head:].reshape(scenarios, nonzeros))
+    value[head:].reshape(scenarios, nonzeros)[:] = block.value
     return Matrix(
         cost=np.concatenate([first_cost, cost.ravel()]),
         column_lower=np.concatenate([first.column_lower, column_lower.ravel()]),
@@ -116,8 +117,9 @@ def _with_tail(block: Columns, cost: Floats, row: int) -> Columns:
     index = np.insert(block.index, ends, row)
     value = np.insert(block.value, ends, -cost[costly])
     counts[costly] += 1
-    start = np.concatenate([[0], np.cumsum(np.append(counts, 1))])
-    return Columns(start, np.append(index, row), np.append(value, 1.0))
+    start = np.zeros(len(counts) + 2, dtype=np.int32)
+    np.cumsum(np.append(counts, 1), out=start[1:])
+    return Columns(start, np.append(index, np.int32(row)), np.append(value, 1.0))
 
 
 def _first_columns(template: Template, m1: int, m2: int, risky: bool) -> Columns:
@@ -125,13 +127,12 @@ def _first_columns(template: Template, m1: int, m2: int, risky: bool) -> Columns
     first, program = template.first, template.program
     scenarios, n1 = program.shape["S"], first.columns.size
     own_column = np.repeat(np.arange(n1), np.diff(first.matrix.start))
-    rows, columns, entries = [first.matrix.index], [own_column], [first.matrix.value]
+    rows, columns, entries = [first.matrix.index.astype(np.int64)], [own_column], [first.matrix.value]
     for s in range(scenarios):
-        values = template.link_values(slice(s, s + 1))[0]
-        there = np.flatnonzero(values)  # later columns are zero in all futures but those of their cluster
-        rows.append(template.link_row[there] + (m1 + s * m2))
-        columns.append(template.link_column[there])
-        entries.append(values[there])
+        row, column, value = template.links.entries(s)
+        rows.append(row + (m1 + s * m2))
+        columns.append(column)
+        entries.append(value)
     if risky:
         future, j = np.nonzero(template.future_cost)
         rows.append(m1 + (future + 1) * m2 - 1)
@@ -144,9 +145,9 @@ def _first_columns(template: Template, m1: int, m2: int, risky: bool) -> Columns
     keep = value != 0
     row, column, value = row[keep], column[keep], value[keep]
     order = np.lexsort((row, column))
-    start = np.zeros(n1 + 1, dtype=np.int64)
+    start = np.zeros(n1 + 1, dtype=np.int32)
     np.cumsum(np.bincount(column, minlength=n1), out=start[1:])
-    return Columns(start, row[order], value[order])
+    return Columns(start, row[order].astype(np.int32), value[order])
 
 
 def hand_over(matrix: Matrix) -> highspy.Highs:
@@ -156,7 +157,7 @@ def hand_over(matrix: Matrix) -> highspy.Highs:
     status = solver.passModel(
         len(matrix.cost), len(matrix.row_lower), len(matrix.matrix.value), 1, 1, 0.0,
         matrix.cost, matrix.column_lower, matrix.column_upper, matrix.row_lower, matrix.row_upper,
-        matrix.matrix.start[:-1].astype(np.int32), matrix.matrix.index.astype(np.int32), matrix.matrix.value,
+        matrix.matrix.start[:-1], matrix.matrix.index, matrix.matrix.value,
         matrix.integer.astype(np.int32),
     )  # fmt: skip
     if status == highspy.HighsStatus.kError:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from argosy.plan.inputs import Inputs
-from argosy.plan.program import NONE, Floats, Program
+from argosy.plan.program import NONE, Bools, Floats, Program
 from argosy.plan.template import Template
 
 SMALL = 1e-9
@@ -92,11 +92,11 @@ def sizes(told: Inputs, program: Program) -> Floats:
     return size
 
 
-def _askable(told: Inputs) -> np.typing.NDArray[np.bool_]:
+def _askable(told: Inputs) -> Bools:
     """(K,) candidates that the rule has a term for: accelerators for an hourly fee, signed now."""
     rows = told.world.sized
     plain = np.array([row.unit == "accelerators" and row.build is None for row in rows], dtype=bool)
-    return plain & (told.program.sign_lower == 0) & (told.program.sign_upper > 0)
+    return np.asarray(plain & (told.program.sign_lower == 0) & (told.program.sign_upper > 0))
 
 
 def _held(program: Program, k: int) -> Floats:

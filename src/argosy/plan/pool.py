@@ -29,12 +29,12 @@ class Pool:
         self.template = template
         block, program = template.second, template.program
         self.scenarios = program.shape["S"]
-        linked = np.unique(template.link_column)
+        linked = np.unique(template.links.column)
         costly = np.flatnonzero(np.abs(template.future_cost).max(axis=0) > 0)
         self.columns: Ints = np.union1d(linked, costly)
         self.future = template.future_cost[:, self.columns]
-        self.values = template.link_values(slice(0, self.scenarios))
-        self.where = np.searchsorted(self.columns, template.link_column)
+        self.values = template.links.values(slice(0, self.scenarios))
+        self.where = np.searchsorted(self.columns, template.links.column)
         self.group_start = np.flatnonzero(np.r_[True, np.diff(self.where) > 0]) if len(self.where) else self.where
         self.group = self.where[self.group_start] if len(self.where) else self.where
         self.demand = program.demand.reshape(self.scenarios, -1)
@@ -79,12 +79,14 @@ class Pool:
         constant += float((negative[self.fixed[~infinite]] * fixed_upper[~infinite]).sum())
         random = negative[self.random]
         per_scenario = (
-            constant + self.demand[some] @ dual[rows.part("F4.D")] + self.stock[some] @ dual[rows.part("F4.P")]
+            constant
+            + self.demand[some] @ dual[rows.part("F4.D")]
+            + self.stock[some] @ np.minimum(0.0, dual[rows.part("F4.P")])
         )
         per_scenario = per_scenario + self.upper[some] @ random + GENEROUS * (self.unbounded[some] @ random)
         slope = self.future[some].copy()
         if len(self.where):
-            weighted = self.values[some] * dual[self.template.link_row]
+            weighted = self.values[some] * dual[self.template.links.row]
             slope[:, self.group] -= np.add.reduceat(weighted, self.group_start, axis=1)
         return per_scenario, slope
 

@@ -25,7 +25,7 @@ from argosy.plan.walk_away import WalkAway, at_fee, walk_away
 from argosy.settings import Settings
 
 CURVE_POINTS = 9
-SHARES = (0.4, 0.6, 0.75, 0.85, 0.92, 0.97, 1.0, 1.03, 1.1, 1.25, 1.5, 2.0)
+SHARES = (0.2, 0.4, 0.6, 0.75, 0.85, 0.92, 0.97, 1.0, 1.03, 1.1, 1.25, 1.5)
 """Fees of the curve as shares of the walk-away fee."""
 
 
@@ -93,7 +93,7 @@ def _value(resolver: Resolver, portfolio: Portfolio, contract: Agreement, curve:
         found = walk_away(resolver, portfolio, contract, held, free)
         fee = found.fee
         notes.append(found.note)
-    points = _curve(resolver, portfolio, contract, free, found, curve) if isinstance(contract, Committed) else ()
+    points = _curve(resolver, portfolio, contract, (free, found), curve) if isinstance(contract, Committed) else ()
     status = contract.status if isinstance(contract, Sized) else "open"
     return ContractValue(
         contract=contract.id,
@@ -153,11 +153,14 @@ def _curve(
     resolver: Resolver,
     portfolio: Portfolio,
     contract: Committed,
-    free: Bounds,
-    found: WalkAway | None,
+    known: tuple[Bounds, WalkAway | None],
     count: int,
 ) -> tuple[CurvePoint, ...]:
-    """Q6: size and value at fees around the walk-away fee, and at the fee as written."""
+    """Q6: size and value at fees around the walk-away fee, and at the fee as written.
+
+    `known` is the plan without the contract and the walk-away fee.
+    """
+    free, found = known
     if not count or contract.status == "signed":
         return ()
     asked = contract.usd_per_accelerator_hour

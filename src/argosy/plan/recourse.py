@@ -14,6 +14,7 @@ import numpy as np
 
 from argosy.errors import SolverError
 from argosy.plan.program import Floats, Ints
+from argosy.plan.sparse import Places
 from argosy.plan.template import Template
 
 
@@ -58,10 +59,10 @@ class Recourse:
             self.width, self.height, len(value), 1, 1, 0.0,
             self.cost, block.column_lower[: self.width], block.column_upper[: self.width],
             block.row_lower[: self.height], block.row_upper[: self.height],
-            start[:-1].astype(np.int32), index.astype(np.int32), value, np.zeros(self.width, dtype=np.int32),
+            start[:-1], index, value, np.zeros(self.width, dtype=np.int32),
         )  # fmt: skip
 
-    def _without_costs(self) -> tuple[Ints, Ints, Floats, Floats, tuple[Ints, Ints, Floats]]:
+    def _without_costs(self) -> tuple[Places, Places, Floats, Floats, tuple[Ints, Ints, Floats]]:
         """The matrix and the cost with F4.CT put into the objective: its dense rows would slow every solve.
 
         F4.CT and its columns are the last ones of the block. Returns the column-wise matrix, the cost of its columns,
@@ -71,17 +72,17 @@ class Recourse:
         column = np.repeat(np.arange(self.width, dtype=np.int64), np.diff(matrix.start[: self.width + 1]))
         index, value = matrix.index[: len(column)], matrix.value[: len(column)]
         costly = index >= self.height
-        period = index[costly] - self.height
+        period = index[costly].astype(np.int64) - self.height
         cost = np.bincount(column[costly], weights=-value[costly] * self.discount[period], minlength=self.width)
-        start = np.zeros(self.width + 1, dtype=np.int64)
+        start = np.zeros(self.width + 1, dtype=np.int32)
         np.cumsum(np.bincount(column[~costly], minlength=self.width), out=start[1:])
         return start, index[~costly], value[~costly], cost.astype(float), (period, column[costly], -value[costly])
 
     def shift(self, s: int, first: Floats) -> Floats:
         """(rows,) what the first-stage columns contribute to each row in scenario s."""
         template = self.template
-        entries = template.link_values(slice(s, s + 1))[0] * first[template.link_column]
-        return np.bincount(template.link_row, weights=entries, minlength=self.height).astype(float)
+        entries = template.links.values(slice(s, s + 1))[0] * first[template.links.column]
+        return np.bincount(template.links.row, weights=entries, minlength=self.height).astype(float)
 
     def solve(self, s: int, first: Floats, start: highspy.HighsBasis | None = None) -> Answer:
         """Scenario s at these first-stage columns, from a basis or from where the last solve ended.

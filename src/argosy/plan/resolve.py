@@ -16,12 +16,14 @@ import numpy as np
 
 from argosy.clock import Clock
 from argosy.errors import CheckFailed
+from argosy.model.decision import Certificate, Plan
 from argosy.model.portfolio import Portfolio
 from argosy.model.scenario import Scenario
-from argosy.plan.check import check
+from argosy.plan import result
+from argosy.plan.check import Recount, check
 from argosy.plan.decompose import Decomposition
 from argosy.plan.inputs import Inputs, inputs
-from argosy.plan.main import COST_TOLERANCE, EXTENSIVE_COLUMNS, RESIDUAL_TOLERANCE
+from argosy.plan.main import COST_TOLERANCE, EXTENSIVE_COLUMNS, RESIDUAL_TOLERANCE, data_hash
 from argosy.plan.program import SIGN, Floats, Program
 from argosy.plan.solution import Progress, Solution
 from argosy.plan.solve import solve as solve_extensive
@@ -54,6 +56,15 @@ class Bounds:
         return 0.0 if np.isinf(self.upper) else max(0.0, self.upper - self.lower) / max(abs(self.upper), 1e-9)
 
 
+@dataclass(frozen=True, slots=True)
+class Solved:
+    """A whole plan, and the columns that it was read from."""
+
+    told: Inputs
+    found: Solution
+    plan: Plan
+
+
 NOTHING = Bounds(np.inf, np.inf, {}, {}, {})
 
 
@@ -78,6 +89,31 @@ class Resolver:
 
     def solve(self, portfolio: Portfolio, edit: Edit | None = None) -> Bounds:
         """Bounds of the best plan of a portfolio, after an edit of its program; CheckFailed as `plan.solve` says."""
+        done = self._checked(portfolio, edit)
+        if done is None:
+            return NOTHING
+        told, _, found, _ = done
+        return _bounds(told, Values.of(told.program, found.first, found.second), found)
+
+    def planned(self, portfolio: Portfolio, seed: int) -> Solved | None:
+        """The best plan of a portfolio as a whole record with its columns; None when no plan keeps all limits."""
+        done = self._checked(portfolio, None)
+        if done is None:
+            return None
+        told, template, found, recount = done
+        money = told.program.money_scale
+        certificate = Certificate(
+            lower_usd=found.bound * money,
+            upper_usd=found.objective * money,
+            gap_fraction=found.gap,
+            worst_residual=recount.worst,
+            recounted_usd=recount.objective * money,
+            data_hash=data_hash(portfolio, self.scenarios),
+            versions={},
+        )
+        return Solved(told, found, result.plan(result.Reader(told, template, found, recount), certificate, seed))
+
+    def _checked(self, portfolio: Portfolio, edit: Edit | None) -> tuple[Inputs, Template, Solution, Recount] | None:
         told = inputs(portfolio, self.scenarios)
         if edit is not None:
             told = replace(told, program=edit(told))
@@ -85,7 +121,7 @@ class Resolver:
         self.plans += 1
         found = self._found(template)
         if found is None:
-            return NOTHING
+            return None
         values = Values.of(told.program, found.first, found.second)
         recount = check(told.program, values)
         off = abs(recount.objective - found.objective)
@@ -94,10 +130,9 @@ class Resolver:
                 f"the recount does not agree with the solver: worst residual {recount.worst:.3g}, "
                 f"cost {recount.objective:.9g} against {found.objective:.9g}"
             )
-        answer = _bounds(told, values, found)
-        self.worst_gap = max(self.worst_gap, answer.gap)
+        self.worst_gap = max(self.worst_gap, found.gap)
         self.worst_residual = max(self.worst_residual, recount.worst)
-        return answer
+        return told, template, found, recount
 
     def _found(self, template: Template) -> Solution | None:
         if template.second.columns.size * len(self.scenarios) <= EXTENSIVE_COLUMNS:
@@ -106,7 +141,7 @@ class Resolver:
             )
         run = Decomposition(template, settings=self.settings, clock=self.clock, progress=self.progress)
         block = template.second
-        key = (block.columns.size, len(block.row_lower), len(block.matrix.value), len(template.link_column))
+        key = (block.columns.size, len(block.row_lower), len(block.matrix.value), len(template.links.column))
         for dual, basis in self.kept.get(key, ()):
             run.pool.add(dual, basis)
         found = run.solve(self.gap, self.stop)

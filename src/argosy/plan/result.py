@@ -428,7 +428,8 @@ def _commitments(reader: Reader) -> tuple[CommitmentYear, ...]:
                 used=float(reader.mean(taken)) * factor,
                 shortfall=float(reader.mean(y["short"][:, f])) * factor,
                 over_take=float(reader.mean(y["over"][:, f])) * factor,
-                made_up=float(reader.mean(y["made"][:, f] + y["credit"][:, f])) * factor,
+                made_up=float(reader.mean(y["made"][:, f])) * factor,
+                credited=float(reader.mean(y["credit"][:, f])) * factor,
                 fee_usd=float(committed) * factor * row.commitment.committed_usd,
             )
         )

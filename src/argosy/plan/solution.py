@@ -8,6 +8,9 @@ from typing import Literal
 
 from argosy.plan.program import Floats
 
+EXACT = 1e-9
+"""Gaps below this are rounding of the solver."""
+
 Progress = Callable[[str, float | None, float | None], None]
 """Called with the step, the best cost so far and the bound so far; None is not known yet."""
 
@@ -39,4 +42,4 @@ class Solution:
 
     def judged(self, gap: float) -> Solution:
         """The same with the status that the gap asked for gives it."""
-        return replace(self, status="optimal" if self.gap <= gap else "feasible")
+        return replace(self, status="optimal" if self.gap <= max(gap, EXACT) else "feasible")

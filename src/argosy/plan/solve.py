@@ -47,6 +47,7 @@ class _Run:
         self.started = clock.monotonic_seconds()
         self.bound = -np.inf
         self.resident: highspy.Highs | None = None
+        self.proven_empty = False
         self.integers = np.flatnonzero(matrix.integer)
 
     def solve(self) -> Solution | None:
@@ -64,14 +65,20 @@ class _Run:
         if len(free) == 0 or (best is not None and best.gap <= self.gap):
             return best
         if self.stop.is_set() or self._left() <= 0:
-            return best
+            return self._found(best)
         better = self._branch(best)
         if better is None:
-            return best
+            return best if self.proven_empty else self._found(best)
         polished = self._fixed(better, "prices")
         if polished is None or (best is not None and best.objective <= polished.objective):
             polished = best
         return None if polished is None else self._with_bound(polished)
+
+    def _found(self, best: Solution | None) -> Solution:
+        """The best plan of a search that was stopped. Without one nothing is known, least of all that there is none."""
+        if best is None:
+            raise SolverError("stopped before a first plan was found; allow more time, or ask for fewer scenarios")
+        return best
 
     def _left(self) -> float:
         return self.settings.time_limit_seconds - (self.clock.monotonic_seconds() - self.started)
@@ -143,6 +150,7 @@ class _Run:
         if np.isfinite(info.mip_dual_bound):
             self.bound = max(self.bound, info.mip_dual_bound)
         if status == highspy.HighsModelStatus.kInfeasible:
+            self.proven_empty = True
             return None
         if info.primal_solution_status != highspy.SolutionStatus.kSolutionStatusFeasible:
             return None

@@ -12,14 +12,17 @@ import numpy.typing as npt
 
 from argosy.plan.program import Floats, Ints
 
+Places = npt.NDArray[np.int32]
+"""Positions in the width that the solver takes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Columns:
     """A matrix by columns: `index[start[j]:start[j+1]]` are the rows of column j."""
 
-    start: Ints
+    start: Places
     """(columns + 1,)"""
-    index: Ints
+    index: Places
     """(nonzeros,) row of each entry, ascending within a column."""
     value: Floats
     """(nonzeros,)"""
@@ -67,6 +70,6 @@ class Triplets:
     def columns(self, count: int) -> Columns:
         """The matrix by columns."""
         row, column, value = self.entries()
-        start = np.zeros(count + 1, dtype=np.int64)
+        start = np.zeros(count + 1, dtype=np.int32)
         np.cumsum(np.bincount(column, minlength=count), out=start[1:])
-        return Columns(start=start, index=row, value=value)
+        return Columns(start=start, index=row.astype(np.int32), value=value)

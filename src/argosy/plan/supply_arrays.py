@@ -35,6 +35,8 @@ class Flow:
 
     capacity: Floats
     """(M,) share of a unit that may be used, outages aside."""
+    matched: Floats
+    """(M,) the same as a third party would deliver it, whatever becomes of the vendor."""
     owed: Floats
     """(M,) share of a unit that the floor counts."""
     extra: Floats
@@ -63,7 +65,7 @@ def flow(world: World, row: Supply, fees: Fees, s: int, later: Later | None) -> 
     months = world.calendar.horizon.months
     zero = np.zeros(months)
     if later is not None and not later.member[s]:
-        return Flow(zero, zero, zero)
+        return Flow(zero, zero, zero, zero)
     scenario = world.scenarios[s]
     assert row.commitment is not None
     terms = row.commitment
@@ -75,35 +77,34 @@ def flow(world: World, row: Supply, fees: Fees, s: int, later: Later | None) -> 
     tranches = row.tranches
     if later is not None and later.action == EXERCISE:
         assert row.option is not None
-        tranches = (
-            Tranche(month=later.month + row.option.lead_months, fraction=1.0, ramp_months=row.option.ramp_months),
-        )
+        tranches = (_exercised(row.option, later.month),)
     nominal = delivery.profile(tranches, row.end_month, months)
     delivered = delivery.profile(tranches, row.end_month, months, delay)
     unsold = 0.0
     if row.backstop is not None:
         drawn = effects.unsold_fraction(scenario, row.contract, row.backstop.expected_unsold_fraction)
         unsold = row.backstop.max_fraction * drawn
-    capacity = delivered * alive * (1 + unsold)
+    unfailing = delivered * (1 + unsold)
+    capacity = unfailing * alive
     owed = (delivered if terms.follows_delivery else nominal) * alive * (1 + unsold)
     extra = -fees.late * np.maximum(nominal - delivered, 0.0) * fees.amount * alive
     if later is None or later.action == SIGN:
         if row.paid_ahead is not None and row.paid_ahead.fraction > 0:
             paid = row.paid_ahead.fraction * delivery.whole_term_fee(row, fees)
             extra = extra - paid * delivery.credits(row.paid_ahead, delivery.first_credit(row, delay), months, default)
-        return Flow(capacity, owed, extra)
+        return Flow(capacity, unfailing, owed, extra)
     if later.action == EXERCISE:
         assert row.option is not None
         extra = extra.copy()
         extra[later.month] += row.option.strike_usd_per_accelerator * world.accelerator_scale / world.money_scale
-        return Flow(capacity, owed, extra)
+        return Flow(capacity, unfailing, owed, extra)
     assert row.exit is not None
     gone = np.zeros(months)
     gone[later.month + row.exit.notice_months :] = 1.0
     saved = (owed * gone * fees.amount).sum() * terms.take_or_pay_fraction * fees.committed
     fee = np.zeros(months)
     fee[min(months - 1, later.month + row.exit.notice_months)] = row.exit.fee_fraction * saved
-    return Flow(-capacity * gone, -owed * gone, fee - extra * gone)
+    return Flow(-capacity * gone, -unfailing * gone, -owed * gone, fee - extra * gone)
 
 
 def _exercised(option: OptionRight, month: int) -> Tranche:
@@ -154,9 +155,9 @@ def arrays(world: World, later: tuple[Later, ...]) -> dict[str, object]:
             f = flow(world, row, fee, s, x)
             for i in of_link[c]:
                 n = link[i][0]
-                level = (
-                    f.capacity * _line_share(world, row, s, twin=n >= rows) * _line_available(world, row, s, n >= rows)
-                )
+                twin = n >= rows
+                level = (f.matched if twin else f.capacity) * _line_share(world, row, s, twin=twin)
+                level = level * _line_available(world, row, s, twin)
                 if row.unit == "usd_per_month":
                     money = calendar.total(level) * (1 + row.max_over_take_fraction)
                     capacity[s, i] = money / calendar.duration

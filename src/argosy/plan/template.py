@@ -35,18 +35,27 @@ class Block:
 
 
 @dataclass(frozen=True, slots=True)
+class Links:
+    """Entries of the second stage's rows at first-stage columns."""
+
+    row: Ints
+    """(nonzeros,) second-stage row of each entry."""
+    column: Ints
+    """(nonzeros,) first-stage column, ascending."""
+    values: Callable[[slice], Floats]
+    """Entries of some scenarios: (scenarios, nonzeros)."""
+    entries: Callable[[int], tuple[Ints, Ints, Floats]]
+    """Row, column and value of the entries of one scenario that are not zero, in no order."""
+
+
+@dataclass(frozen=True, slots=True)
 class Template:
     """The first stage, the second stage without its random numbers, and the way to fill those in."""
 
     program: Program
     first: Block
     second: Block
-    link_row: Ints
-    """(nonzeros,) second-stage row of each entry at a first-stage column."""
-    link_column: Ints
-    """(nonzeros,) first-stage column, ascending."""
-    link_values: Callable[[slice], Floats]
-    """Entries of some scenarios: (scenarios, nonzeros)."""
+    links: Links
     future_cost: Floats
     """(S, first-stage columns) cost that depends on the future and needs no second stage: t_s of F5."""
 
@@ -93,12 +102,12 @@ class _Rows:
 def build(program: Program) -> Template:
     """Write every rule of F4 and F5 for the program."""
     first = _first_stage(program)
-    second, link_row, link_column, link_values = _second_stage(program, first.columns)
+    second, links = _second_stage(program, first.columns)
     future = np.zeros((program.shape["S"], first.columns.size))
     capacity = _capacity_columns(first.columns)
     future[:, capacity] = program.future_cost
     future[:, first.columns.part("prepay")] = -program.prepay_credit
-    return Template(program, first, second, link_row, link_column, link_values, future)
+    return Template(program, first, second, links, future)
 
 
 def _capacity_columns(axis: Axis) -> Ints:
@@ -222,7 +231,7 @@ def _first_stage(program: Program) -> Block:
     return Block(axis, rows.axis(), cost, lower, upper, integer, row_lower, row_upper, a.columns(axis.size))
 
 
-def _second_stage(program: Program, first: Axis) -> tuple[Block, Ints, Ints, Callable[[slice], Floats]]:
+def _second_stage(program: Program, first: Axis) -> tuple[Block, Links]:
     n = program.shape
     axis = second_columns(program)
     at = axis.at
@@ -245,7 +254,7 @@ def _second_stage(program: Program, first: Axis) -> tuple[Block, Ints, Ints, Cal
     w.add(r, at("backlog"), 1 / duration)
     w.add(r[:, 1:], at("backlog")[:, :-1], -1 / duration[1:])
 
-    r = rows.family("F4.P", (n["P"], n["T"]), -INFINITY, 0.0)
+    r = rows.family("F4.P", (n["P"], n["T"]), 0.0, 0.0)
     w.add(r[program.arc_pool], work, 1.0)
     w.add(r[program.use_pool], use, -1.0)
     w.add(r[program.open_pool], open_, -1.0)
@@ -344,7 +353,7 @@ def _second_stage(program: Program, first: Axis) -> tuple[Block, Ints, Ints, Cal
         axis, rows.axis(), column_cost, lower, upper, np.zeros(axis.size, dtype=bool), row_lower, row_upper,
         w.columns(axis.size),
     )  # fmt: skip
-    return block, *_join(links)
+    return block, _join(links)
 
 
 def _banks(program: Program, axis: Axis, rows: _Rows, w: Triplets) -> None:
@@ -391,17 +400,22 @@ def _embodied(program: Program, year: int) -> Callable[[slice], Floats]:
     return values
 
 
-def _join(
-    links: list[tuple[Ints, Ints, Callable[[slice], Floats]]],
-) -> tuple[Ints, Ints, Callable[[slice], Floats]]:
-    """All entries at first-stage columns, ordered by column and row."""
+def _join(links: list[tuple[Ints, Ints, Callable[[slice], Floats]]]) -> Links:
+    """All entries at first-stage columns."""
     row = np.concatenate([link[0] for link in links])
     column = np.concatenate([link[1] for link in links])
     order = np.lexsort((row, column))
+    sizes = np.cumsum([0] + [len(link[0]) for link in links])
 
     def values(s: slice) -> Floats:
         return np.concatenate([np.asarray(link[2](s)).reshape(s.stop - s.start, -1) for link in links], axis=1)[
             :, order
         ]
 
-    return row[order], column[order], values
+    def entries(s: int) -> tuple[Ints, Ints, Floats]:
+        parts = [np.asarray(link[2](slice(s, s + 1))).ravel() for link in links]
+        there = [np.flatnonzero(part) for part in parts]  # later columns are zero outside their cluster
+        at = np.concatenate([where + start for where, start in zip(there, sizes[:-1], strict=True)])
+        return row[at], column[at], np.concatenate([part[where] for part, where in zip(parts, there, strict=True)])
+
+    return Links(row[order], column[order], values, entries)

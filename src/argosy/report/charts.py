@@ -291,6 +291,44 @@ def spans(
     return svg.document(key, title, description, (WIDTH, frame.height), svg.join(parts))
 
 
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A distribution: five quantiles, rising, its mean and the mean of its tail."""
+
+    name: str
+    quantiles: tuple[float, float, float, float, float]
+    mean: float
+    tail: float
+
+
+def boxes(
+    key: str, title: str, description: str, rows: Sequence[Box], *, unit: str, ends: Sequence[str]
+) -> Markup:  # fmt: skip
+    """Lying boxes, one per name, on one axis that covers every quantile, mean and tail."""
+    values = [v for b in rows for v in (*b.quantiles, b.mean, b.tail)]
+    marks = svg.ticks(min(values), max(values))
+    entries = (("half of the futures", "f8"), ("mean", "f1"), ("mean of the tail", "f6"))
+    legend, legend_height = svg.legend_row(2, 14, entries, WIDTH - 4)
+    top, step = legend_height + 18.0, 34.0
+    frame = Frame(WIDTH, top + step * len(rows) + 46, LABELS, 112, top, 46, marks[0], marks[-1], 0.0, float(len(rows)))
+    scale = Scale.of(marks, unit)
+    parts = [legend, svg.x_axis_values(frame, marks, unit)]
+    for i, b in enumerate(rows):
+        middle = top + step * (i + 0.5)
+        x = [frame.x(q) for q in b.quantiles]
+        hint = f"{clip(b.name, 60)}: mean {scale.write(b.mean)}, tail {scale.write(b.tail)} {scale.word}"
+        parts += [
+            svg.text(frame.left - 10, middle + 4.5, clip(b.name, 36), "label", "end"),
+            svg.line(x[0], middle, x[4], middle, "limit"),
+            svg.rect(x[1], middle - 9, max(2.0, x[3] - x[1]), 18, "f8 bar", hint=hint),
+            svg.line(x[2], middle - 9, x[2], middle + 9, "limit"),
+            svg.rect(frame.x(b.mean) - 3, middle - 13, 6, 26, "f1 bar", hint=hint),
+            svg.rect(frame.x(b.tail) - 4, middle - 4, 8, 8, "f6 bar", hint=hint),
+            svg.text(WIDTH - 2, middle + 4.5, ends[i], "label", "end"),
+        ]
+    return svg.document(key, title, description, (WIDTH, frame.height), svg.join(parts))
+
+
 def heat_class(value: float, high: float) -> str:
     """One of seven depths of shade by the root of the share; the number in the cell says what the value is."""
     if high <= 0 or value <= 0:

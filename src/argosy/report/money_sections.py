@@ -32,6 +32,10 @@ _MOST_COMPONENTS = 7
 _MOST_SCENARIOS = 30
 
 
+AMOUNT_FIELDS = ("committed", "used", "shortfall", "over_take", "made_up", "credited")
+AMOUNTS = ("#Committed", "#Used", "#Unused", "#Above floor", "#Made up", "#Credited")
+
+
 def component(key: str) -> str:
     """A part of a cost in words."""
     return _COMPONENTS.get(key, words(key))
@@ -154,11 +158,11 @@ def _bullets(plan: Plan, rows: dict[str, list[CommitmentYear]], order: list[str]
     title = "Share of each commitment that is used, unused and exceeded"
     table = Table(
         caption=f"{title}, whole term within the horizon",
-        columns=columns("Contract", "Unit", "#Committed", "#Used", "#Unused", "#Above floor", "#Made up later", "#Fee"),
+        columns=columns("Contract", "Unit", *AMOUNTS, "#Fee"),
         rows=tuple(
             (clip(contract_name(plan, c), NAME), words(rows[c][0].unit),
              *(number(round(sum(getattr(r, f) for r in rows[c])))
-               for f in ("committed", "used", "shortfall", "over_take", "made_up")), usd(fees[c]))
+               for f in AMOUNT_FIELDS), usd(fees[c]))
             for c in shown
         ),
     )  # fmt: skip
@@ -188,10 +192,10 @@ def _burn_down(plan: Plan, rows: dict[str, list[CommitmentYear]], shown: list[st
         small.append((clip(name, 52), charts.grouped_bars(f"burn-{i}", name, text, names, series, unit=unit)))
     data = Table(
         caption=title,
-        columns=columns("Contract", "Year from", "#Committed", "#Used", "#Unused", "#Above floor", "#Made up", "#Fee"),
+        columns=columns("Contract", "Year from", *AMOUNTS, "#Fee"),
         rows=tuple(
             (clip(contract_name(plan, c), 60), fixed(month(y.start)),
-             *(number(round(v)) for v in (y.committed, y.used, y.shortfall, y.over_take, y.made_up)), usd(y.fee_usd))
+             *(number(round(getattr(y, f))) for f in AMOUNT_FIELDS), usd(y.fee_usd))
             for c in shown
             for y in rows[c]
         ),

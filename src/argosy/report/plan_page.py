@@ -9,7 +9,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 from argosy.model.decision import Infeasible, Plan
-from argosy.report import decision_sections, limit_sections, money_sections, supply_sections
+from argosy.report import decision_sections, limit_sections, money_sections, supply_sections, unseen_sections
 from argosy.report.decision_sections import sorted_decisions
 from argosy.report.figure import Section
 from argosy.report.format import clip, month, percent, plural, span, usd
@@ -44,6 +44,7 @@ _SECTIONS = (
     ("decisions", decision_sections.decisions), ("later decisions", decision_sections.later),
     ("capacity and demand", supply_sections.capacity), ("internal prices", supply_sections.prices),
     ("cash", money_sections.cash), ("commitments", money_sections.commitments), ("risk", money_sections.risk),
+    ("unseen futures", unseen_sections.unseen),
     ("vendor shares", limit_sections.concentration), ("loss of one vendor or region", limit_sections.adequacy),
     ("carbon and power", limit_sections.footprint), ("what was not done", limit_sections.excuses),
     ("certificate", limit_sections.certificate), ("recomputation", limit_sections.recompute),

@@ -31,6 +31,11 @@ def between(value: Interval) -> str:
     return usd(low) if usd(low) == usd(high) else f"{usd(low)} to {usd(high)}"
 
 
+def exact(value: float | None) -> str:
+    """Money to the dollar, for bounds whose difference counts."""
+    return ABSENT if value is None else f"USD {value:,.0f}"
+
+
 def fee(value: float | None) -> str:
     """A fee with enough digits to negotiate by."""
     return ABSENT if value is None else f"{value:,.3f}"

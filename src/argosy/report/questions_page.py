@@ -1,7 +1,7 @@
 """From the answer to a negotiator's question to one self-contained HTML page.
 
-`cli.price` calls it. It reuses the templates, drawings and style of the plan's page, decides nothing and reads no
-clock: the same answer gives the same bytes.
+`cli.price` and `cli.compare` call it. It reuses the templates, drawings and style of the plan's page, decides nothing
+and reads no clock: the same answer gives the same bytes.
 """
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ from importlib import resources
 
 from markupsafe import Markup
 
-from argosy.model.question import ContractValue, PriceAnswer
+from argosy.model.question import Comparison, ContractValue, PriceAnswer
 from argosy.report import _environment, svg
-from argosy.report.charts import WIDTH
+from argosy.report.charts import WIDTH, Series, rows
+from argosy.report.compare_words import HEADS, STRESS_HEADS, best, score_rows, stress_rows
 from argosy.report.figure import Block, Facts, Figure, Section, Table, columns
 from argosy.report.format import clip, percent, plural, usd
 from argosy.report.plan_page import KeyFigure, Page
-from argosy.report.price_words import between, clause_name, curve_rows, headline, walk_away
+from argosy.report.price_words import between, clause_name, curve_rows, exact, headline, walk_away
 from argosy.report.svg import Frame
 
 HEIGHT = 320.0
@@ -69,7 +70,7 @@ def _sections(value: ContractValue, i: int) -> list[Section]:
     costs = Table(
         "What the best plan costs, present value",
         columns("Plan", "#At least", "#At most"),
-        tuple((f"{c.name} it", usd(c.lower_usd), usd(c.upper_usd)) for c in value.costs),
+        tuple((f"{c.name} it", exact(c.lower_usd), exact(c.upper_usd)) for c in value.costs),
     )
     worth = f"With and without {clip(value.contract, 60)}: the difference is {between(value)}."
     made = [Section(f"value-{i}", "Value", worth, (costs,))]
@@ -123,3 +124,61 @@ def _curve(value: ContractValue, i: int) -> Block:
     )
     note = "The shaded band is the certified walk-away fee; the dashed line is the fee asked."
     return Figure(title, drawing, table, note)
+
+
+def comparison_html(answer: Comparison) -> str:
+    """The whole page as HTML5 that needs no network and no script."""
+    return rendered(comparison_page(answer))
+
+
+def comparison_page(answer: Comparison) -> Page:
+    """The page of `argosy compare`."""
+    word, table_rows = score_rows(answer)
+    table = Table(f"Money in {word}, present value but for cash", columns(*HEADS), tuple(map(tuple, table_rows)))
+    sections = [Section("strategies", "Strategies", best(answer), (*_costs(answer), table))]
+    planned = [s for s in answer.strategies if s.status != "infeasible"]
+    signed = Table(
+        "Candidates signed now",
+        columns("Strategy", "*Contracts"),
+        tuple((clip(s.title, 60), ", ".join(s.signed) or "nothing") for s in planned),
+    )
+    sections.append(Section("signed", "What each signs", "Contracts signed already are in every strategy.", (signed,)))
+    stresses = stress_rows(answer)
+    if stresses:
+        lead = "The contracts are those chosen before; only the use of them answers to what happens."
+        under = Table(f"Money in {word}", columns(*STRESS_HEADS), tuple(map(tuple, stresses)))
+        sections.append(Section("stress", "Under stress", lead, (under,)))
+    facts = (
+        ("Futures", f"{answer.futures}"),
+        ("Largest gap of any plan", percent(answer.gap_fraction)),
+        ("Worst residual", f"{answer.worst_residual:.1e}"),
+        ("Data", answer.data_hash),
+        ("Versions", ", ".join(f"{k} {v}" for k, v in sorted(answer.versions.items()))),
+    )
+    sections.append(
+        Section("certificate", "Certificate", "Each plan was recounted without the solver.", (Facts(facts),))
+    )
+    return Page(
+        title=clip(answer.title, 120),
+        eyebrow=f"Strategies compared · {clip(answer.portfolio, 60)}",
+        headline=(best(answer),),
+        figures=(),
+        sections=tuple(sections),
+        missing="",
+        footer=f"Made by Argosy from data {answer.data_hash[:16]}… with seed {answer.seed}.",
+    )
+
+
+def _costs(answer: Comparison) -> tuple[Block, ...]:
+    """Expected cost and what the tail costs more, as lying bars."""
+    planned = [s for s in answer.strategies if s.expected_usd is not None and s.tail_usd is not None]
+    if not planned:
+        return ()
+    names = [clip(s.title, 36) for s in planned]
+    mean = tuple(s.expected_usd or 0.0 for s in planned)
+    more = tuple(max(0.0, (s.tail_usd or 0.0) - (s.expected_usd or 0.0)) for s in planned)
+    series = (Series("expected cost", 1, mean), Series("more if it goes badly", 6, more))
+    title = "Expected cost, and how much more the costliest tail costs"
+    drawing = rows("strategy-costs", title, best(answer), names, series, unit="USD")
+    numbers = tuple((n, usd(a), usd(b)) for n, a, b in zip(names, mean, more, strict=True))
+    return (Figure(title, drawing, Table(title, columns("Strategy", "#Expected", "#More in the tail"), numbers)),)

@@ -57,7 +57,7 @@ def arrivals(asks: pl.DataFrame, capacity_milli: int, load: float, seed: int) ->
         raise BadInput([Problem("", 0, 0, "trace.no_accelerators", "", "no ask of the trace wants an accelerator")])
     draw = rng(seed, "simulate", "arrivals")
     once = draw.permutation(len(asks))
-    target = int(round(load * capacity_milli))
+    target = round(load * capacity_milli)
     total = int(each.sum())
     if total > target:
         gone = draw.permutation(len(asks))

@@ -1,7 +1,7 @@
 """Source: a trace named on the command line as `KIND:PATH`, and the parts that a kind may offer.
 
-A kind is one file of this folder with a class `Trace` that overrides the parts it has. `simulate` asks for parts; a kind
-that lacks one answers with an error that names it. Nothing here decides anything.
+A kind is one file of this folder with a class `Trace` that overrides the parts it has. `simulate` asks for parts; a
+kind that lacks one answers with an error that names it. Nothing here decides anything.
 """
 
 from __future__ import annotations

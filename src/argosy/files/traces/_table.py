@@ -19,7 +19,13 @@ from argosy.errors import BadInput, Problem
 SHOWN_PROBLEMS = 20
 
 
-def read(path: str, columns: Mapping[str, pl.DataType | type[pl.DataType]], *, optional: tuple[str, ...] = (), empty: tuple[str, ...] = ()) -> pl.DataFrame:
+def read(
+    path: str,
+    columns: Mapping[str, pl.DataType | type[pl.DataType]],
+    *,
+    optional: tuple[str, ...] = (),
+    empty: tuple[str, ...] = (),
+) -> pl.DataFrame:
     """The named columns of the file, converted.
 
     `optional` columns may be absent and are null then; cells of `empty` columns may be empty. BadInput otherwise.
@@ -31,7 +37,14 @@ def read(path: str, columns: Mapping[str, pl.DataType | type[pl.DataType]], *, o
         if missing:
             raise BadInput(
                 [
-                    Problem(path, 1, 0, "trace.column", name, f"the header has no column {name!r}; it has {', '.join(names)}")
+                    Problem(
+                        path,
+                        1,
+                        0,
+                        "trace.column",
+                        name,
+                        f"the header has no column {name!r}; it has {', '.join(names)}",
+                    )
                     for name in missing
                 ]
             )
@@ -84,8 +97,10 @@ def _converted(raw: pl.DataFrame, name: str, dtype: pl.DataType | type[pl.DataTy
 
 
 def _bad_cells(path: str, before: pl.Series, after: pl.Series, *, may_be_empty: bool) -> list[Problem]:
-    lost = after.is_null() | (after.is_nan() if after.dtype.is_float() else pl.Series([False])) | (
-        after.is_infinite() if after.dtype.is_float() else pl.Series([False])
+    lost = (
+        after.is_null()
+        | (after.is_nan() if after.dtype.is_float() else pl.Series([False]))
+        | (after.is_infinite() if after.dtype.is_float() else pl.Series([False]))
     )
     found = []
     for row in lost.arg_true().head(SHOWN_PROBLEMS).to_list():
@@ -94,9 +109,16 @@ def _bad_cells(path: str, before: pl.Series, after: pl.Series, *, may_be_empty: 
         if blank and may_be_empty:
             continue
         what = "the cell is empty or the row is cut off" if blank else f"{cell!r} is not a finite {_word(after.dtype)}"
-        found.append(Problem(path, row + 2, before.name and 0, "trace.cell", before.name, what))
+        found.append(Problem(path, row + 2, 0, "trace.cell", before.name, what))
     return found
 
 
 def _word(dtype: pl.DataType) -> str:
     return "whole number" if dtype.is_integer() else "number"
+
+
+def refuse(path: str, table: pl.DataFrame, bad: pl.Expr, field: str, message: str) -> None:
+    """BadInput with the lines on which an expression holds; nothing when it holds nowhere."""
+    rows = table.select(bad.fill_null(value=False).arg_true()).to_series().head(SHOWN_PROBLEMS).to_list()
+    if rows:
+        raise BadInput([Problem(path, row + 2, 0, "trace.value", field, message) for row in rows])

@@ -10,11 +10,9 @@ from typing import Literal
 
 import polars as pl
 
-from argosy.errors import BadInput, Problem
 from argosy.files.traces._source import Source
-from argosy.files.traces._table import read
+from argosy.files.traces._table import read, refuse
 from argosy.model.fleet import WHOLE_MILLI, Node, TraceAsk, frame
-
 
 
 class Trace(Source):
@@ -26,9 +24,15 @@ class Trace(Source):
         """One row per server; a server without GPUs has no silicon."""
         columns = {"sn": pl.String, "cpu_milli": pl.Int64, "memory_mib": pl.Int64, "gpu": pl.Int64, "model": pl.String}
         table = read(self.path, columns, empty=("model",))
-        self._refuse(table, (pl.col("gpu") > 0) & pl.col("model").is_null(), "model", "a server with GPUs needs a model")
-        self._refuse(table, pl.min_horizontal("cpu_milli", "memory_mib", "gpu") < 0, "gpu", "an amount is below 0")
-        self._refuse(table, pl.col("sn").is_duplicated(), "sn", "the name stands here twice")
+        refuse(
+            self.path,
+            table,
+            (pl.col("gpu") > 0) & pl.col("model").is_null(),
+            "model",
+            "a server with GPUs needs a model",
+        )
+        refuse(self.path, table, pl.min_horizontal("cpu_milli", "memory_mib", "gpu") < 0, "gpu", "an amount is below 0")
+        refuse(self.path, table, pl.col("sn").is_duplicated(), "sn", "the name stands here twice")
         return frame(
             Node,
             {
@@ -53,30 +57,38 @@ class Trace(Source):
         }
         table = read(self.path, columns, optional=("gpu_spec",), empty=("gpu_spec",))
         share = pl.col("gpu_milli")
-        self._refuse(table, pl.min_horizontal("cpu_milli", "memory_mib", "num_gpu") < 0, "num_gpu", "an amount is below 0")
-        self._refuse(
+        refuse(
+            self.path,
+            table,
+            pl.min_horizontal("cpu_milli", "memory_mib", "num_gpu") < 0,
+            "num_gpu",
+            "an amount is below 0",
+        )
+        refuse(
+            self.path,
             table,
             (pl.col("num_gpu") > 0) & ((share < 1) | (share > WHOLE_MILLI)),
             "gpu_milli",
             f"a share of a GPU is 1 to {WHOLE_MILLI}",
         )
-        self._refuse(
-            table, (pl.col("num_gpu") > 1) & (share != WHOLE_MILLI), "gpu_milli", "several GPUs cannot be shared"
+        refuse(
+            self.path,
+            table,
+            (pl.col("num_gpu") > 1) & (share != WHOLE_MILLI),
+            "gpu_milli",
+            "several GPUs cannot be shared",
         )
         return frame(
             TraceAsk,
             {
                 "id": table["name"],
                 "accelerators": table["num_gpu"],
-                "share_milli": table.select(pl.when(pl.col("num_gpu") > 0).then(share).otherwise(WHOLE_MILLI)).to_series(),
+                "share_milli": table.select(
+                    pl.when(pl.col("num_gpu") > 0).then(share).otherwise(WHOLE_MILLI)
+                ).to_series(),
                 "cpu_milli": table["cpu_milli"],
                 "memory_mib": table["memory_mib"],
                 "silicon": table["gpu_spec"].fill_null(""),
                 "members": pl.Series([1] * len(table), dtype=pl.Int64),
             },
         )
-
-    def _refuse(self, table: pl.DataFrame, bad: pl.Expr, field: str, message: str) -> None:
-        rows = table.select(bad.fill_null(False).arg_true()).to_series().to_list()
-        if rows:
-            raise BadInput([Problem(self.path, row + 2, 0, "trace.value", field, message) for row in rows[:20]])

@@ -51,10 +51,9 @@ def contract_faults(world: World, path: Path, contract: Agreement) -> Iterator[F
 
 def _idle_clauses(path: Path, contract: Agreement) -> Iterator[Fault]:
     """A clause that the kind does not reduce to supply would be read and then forgotten."""
-    if isinstance(contract, Capacity):
-        return
     for name in Clauses.model_fields:
-        idle = isinstance(contract, Open) or name in CAPACITY_CLAUSES
+        counted = isinstance(contract, Capacity) and name not in contract.idle_clauses
+        idle = not counted and (not isinstance(contract, Sized) or name in CAPACITY_CLAUSES)
         if name != "source" and idle and getattr(contract, name) is not None:
             message = f"a contract of kind {contract.kind} has no use for {name}; remove it or choose another kind"
             yield Fault((*path, name), "clause.idle", message, at_key=True)

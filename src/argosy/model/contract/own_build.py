@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from annotated_types import Ge, Gt, Le
 
@@ -16,11 +16,15 @@ from argosy.units import Fraction, Usd, UsdPerAcceleratorHour
 class Contract(Capacity):
     """Capital cost per accelerator, running cost per hour, and power from a site."""
 
+    idle_clauses: ClassVar[frozenset[str]] = frozenset({"expansion_option"})
     kind: Literal["own_build"] = "own_build"
     site: Id
     """Site whose power it needs."""
     capex_usd_per_accelerator: Usd
-    """Price of one accelerator with its share of server, network and storage; the site's capital cost comes on top."""
+    """Price of one accelerator with its share of server, network and storage; the site's capital cost comes on top.
+
+    It is paid in the month of start, and sunk when that lies before the plan.
+    """
     residual_fraction: Fraction = 0.0
     """Share of that price the hardware is still worth at the end of the plan."""
     kw_per_accelerator: Annotated[float, Gt(0), Le(100)]
@@ -33,14 +37,14 @@ class Contract(Capacity):
     """Carbon of making one accelerator with its share of server, counted in the year of purchase."""
 
     def supply(self, horizon: Horizon) -> tuple[Supply, ...]:
-        """One row with capital cost at the start and electricity as a fee for use."""
-        return self.rows(
+        """One row with capital cost at the start and electricity as a fee for use; more of it later is a second build."""
+        return self.model_copy(update={"expansion_option": None}).rows(
             horizon,
             fee_usd_per_accelerator_hour=self.running_usd_per_accelerator_hour,
             usage_usd_per_accelerator_hour=self.kw_per_accelerator / 1000 * self.usd_per_mwh,
             build=Build(
                 site=self.site,
-                capex_usd_per_accelerator=self.capex_usd_per_accelerator,
+                capex_usd_per_accelerator=self.capex_usd_per_accelerator if self.start >= horizon.start else 0.0,
                 capex_month=max(0, horizon.index(self.start)),
                 residual_fraction=self.residual_fraction,
                 kw_per_accelerator=self.kw_per_accelerator,

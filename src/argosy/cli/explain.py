@@ -1,0 +1,53 @@
+"""`argosy explain`: why an ask runs where it runs, or why it does not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from argosy.cli.place import decided
+from argosy.cli.problems import EXIT_NO, EXIT_OK, print_json, reported
+from argosy.errors import BadInput, Problem
+from argosy.model.placement import Placement
+from argosy.place.explain import explanation
+
+
+def explain(
+    ask: Annotated[str, typer.Argument(help="Id of the ask.")],
+    portfolio: Annotated[Path, typer.Argument(help="A portfolio file, or a folder of them.")],
+    jobs: Annotated[Path | None, typer.Option(help="YAML file of asks; absent means the demand of the month.")] = None,
+    plan: Annotated[Path | None, typer.Option(help="Output of `argosy plan --json`.")] = None,
+    month: Annotated[str | None, typer.Option(help="Month, YYYY-MM; absent means the first of the horizon.")] = None,
+    objective: Annotated[str, typer.Option(help="Objective, as for `argosy place`.")] = "value",
+    window: Annotated[float, typer.Option(min=0.01, max=8784.0, help="Hours over which gains are counted.")] = 24.0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the explanation as JSON.")] = False,
+) -> None:
+    """Say why an ask runs there, why not in the runner-up, why it waits, and what would unblock it.
+
+    Exit code 0: it runs. 1: it waits. 2: bad input. 3: outside failure.
+    """
+    with reported(as_json, next_step="correct them and run the command again"):
+        answer = decided(portfolio, jobs, plan, month, objective, window, 1)
+        found = _known(answer, ask)
+    if as_json:
+        print_json(found)
+    else:
+        typer.echo("\n".join(explanation(answer, ask)))
+    raise typer.Exit(EXIT_NO if found["unplaced"] else EXIT_OK)
+
+
+def _known(answer: Placement, ask: str) -> dict[str, Any]:
+    parts: dict[str, Any] = {
+        "ask": ask,
+        "assignments": [a.model_dump(mode="json") for a in answer.assignments if a.ask == ask],
+        "evictions": [e.model_dump(mode="json") for e in answer.evictions if e.ask == ask],
+        "transfers": [t.model_dump(mode="json") for t in answer.transfers if ask in t.readers],
+        "unplaced": [u.model_dump(mode="json") for u in answer.unplaced if u.ask == ask],
+    }
+    if not any(parts[name] for name in ("assignments", "evictions", "unplaced")):
+        names = sorted({a.ask for a in answer.assignments} | {u.ask for u in answer.unplaced})
+        message = f"{ask!r} is not among the asks: {', '.join(names[:8])}{' ...' if len(names) > 8 else ''}"
+        raise BadInput([Problem("explain", 0, 0, "explain.unknown", "ask", message)])
+    return parts

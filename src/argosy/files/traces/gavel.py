@@ -1,0 +1,101 @@
+"""Gavel (OSDI'20): a fleet of V100, P100 and K80, jobs with an amount of work, and measured speeds by type of chip.
+
+Fleet: three counts, `gavel:36,36,36`. Jobs: `job_type,total_steps,arrival_s,workers`. Speeds, in the folder of the jobs:
+`isolated_throughputs.csv` (`gpu,job_type,workers,steps_per_s`) and `all_incl_colocation.json.gz`.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+from pathlib import Path
+from typing import Literal
+
+import polars as pl
+
+from argosy.errors import BadInput, Problem
+from argosy.files.traces._source import Source
+from argosy.files.traces._table import read, refuse, text_of
+from argosy.model.fleet import WHOLE_MILLI, SharedThroughput, Throughput, TraceAsk, frame
+
+CHIPS = ("v100", "p100", "k80")
+SPEEDS = "isolated_throughputs.csv"
+PAIRS = "all_incl_colocation.json.gz"
+
+
+class Trace(Source):
+    """Counts of accelerators, or jobs."""
+
+    kind: Literal["gavel"] = "gavel"
+
+    def counts(self) -> dict[str, int]:
+        """Accelerators by chip, in the order V100, P100, K80."""
+        parts = self.path.split(",")
+        if len(parts) != len(CHIPS) or not all(part.strip().isdigit() for part in parts):
+            message = f"write a count for each of {', '.join(CHIPS)}, for example gavel:36,36,36"
+            raise BadInput([Problem(self.path, 0, 0, "trace.counts", "gavel", message)])
+        return {chip: int(part) for chip, part in zip(CHIPS, parts, strict=True)}
+
+    def asks(self) -> pl.DataFrame:
+        """One row per job, in order of arrival."""
+        columns = {"job_type": pl.String, "total_steps": pl.Float64, "arrival_s": pl.Float64, "workers": pl.Int64}
+        table = read(self.path, columns)
+        refuse(self.path, table, pl.col("total_steps") <= 0, "total_steps", "work is above 0")
+        refuse(self.path, table, pl.col("arrival_s") < 0, "arrival_s", "time starts at 0")
+        refuse(self.path, table, pl.col("workers") < 1, "workers", "at least one")
+        table = table.sort("arrival_s", maintain_order=True)
+        return frame(
+            TraceAsk,
+            {
+                "id": [f"job-{i}" for i in range(len(table))],
+                "arrival_seconds": table["arrival_s"],
+                "work": table["job_type"],
+                "steps": table["total_steps"],
+                "accelerators": table["workers"],
+                "share_milli": [WHOLE_MILLI] * len(table),
+                "silicon": [""] * len(table),
+                "members": [1] * len(table),
+            },
+        )
+
+    def throughputs(self) -> pl.DataFrame:
+        """Speeds alone, from the file beside the jobs. A chip that spreads a job over servers is a chip of its own."""
+        path = str(self._folder() / SPEEDS)
+        columns = {"gpu": pl.String, "job_type": pl.String, "workers": pl.Int64, "steps_per_s": pl.Float64}
+        table = read(path, columns)
+        refuse(path, table, pl.col("steps_per_s") < 0, "steps_per_s", "a speed is at least 0")
+        return frame(
+            Throughput,
+            {
+                "work": table["job_type"],
+                "accelerators": table["workers"],
+                "silicon": table["gpu"],
+                "steps_per_second": table["steps_per_s"],
+            },
+        )
+
+    def shared_throughputs(self) -> pl.DataFrame:
+        """Speeds of two jobs of one worker on one device, from the file beside the jobs."""
+        path = str(self._folder() / PAIRS)
+        rows: list[tuple[str, str, str, float]] = []
+        try:
+            document = json.loads(text_of(path))
+            for chip, works in document.items():
+                for one, pairs in works.items():
+                    work, workers = ast.literal_eval(one)
+                    if workers != 1:
+                        continue
+                    for other, speeds in pairs.items():
+                        if other == "null":
+                            continue
+                        beside, count = ast.literal_eval(other)
+                        if count == 1:
+                            rows.append((chip, work, beside, float(speeds[0])))
+        except (ValueError, SyntaxError, AttributeError, TypeError, IndexError) as error:
+            message = f"not a table of co-located throughputs: {error}"
+            raise BadInput([Problem(path, 0, 0, "trace.value", "", message)]) from error
+        names = ("silicon", "work", "beside", "steps_per_second")
+        return frame(SharedThroughput, {name: [row[i] for row in rows] for i, name in enumerate(names)})
+
+    def _folder(self) -> Path:
+        return Path(self.path).parent

@@ -1,0 +1,254 @@
+"""Inputs: a portfolio, a month, prices and asks become a snapshot.
+
+P1.I  The internal price of a pool is the plan's where a plan is given. Without one it is what its cheapest capacity
+      costs per accelerator-hour by contract, committed fee and usage together. A missing price is an error naming it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from argosy.errors import BadInput, Problem
+from argosy.model.ask import Ask
+from argosy.model.portfolio import Portfolio
+from argosy.model.reach import Reach
+from argosy.model.snapshot import PlaceAsk, PoolState, Snapshot, SupplyState
+from argosy.model.snapshot_ask import AskLine
+from argosy.model.supply import Supply
+from argosy.units import Month
+
+PLAN_FORMAT = "argosy.plan/1"
+
+
+class PlanRecord:
+    """What `place` reads of a plan's decision record: prices and sizes."""
+
+    def __init__(self, document: Mapping[str, Any], name: str) -> None:
+        """BadInput when it is not the document of `argosy plan --json`, or says that no plan exists."""
+        if document.get("format") != PLAN_FORMAT or document.get("status") not in ("optimal", "feasible"):
+            message = f"this is no plan: `argosy plan --json` writes {PLAN_FORMAT} with status optimal or feasible"
+            raise BadInput([Problem(name, 0, 0, "plan.format", "", message)])
+        self.name = name
+        try:
+            self.prices = {
+                (row["pool"], row["month"]): float(row["usd_per_accelerator_hour"]) for row in document["prices"]
+            }
+            self.sizes = {row["contract"]: float(row["size"]) for row in document["decisions"] if row["signed"]}
+        except (KeyError, TypeError, ValueError) as error:
+            raise BadInput([Problem(name, 0, 0, "plan.format", "", f"the plan lacks a field: {error}")]) from error
+
+    def price(self, pool: str, month: Month) -> float:
+        """The internal price; BadInput when the plan has none for the pool in that month."""
+        found = self.prices.get((pool, str(month)))
+        if found is None:
+            raise BadInput([Problem(self.name, 0, 0, "price.missing", "prices", f"no price of pool {pool} in {month}")])
+        return found
+
+
+def snapshot(
+    portfolio: Portfolio,
+    month: Month,
+    *,
+    plan: PlanRecord | None = None,
+    lines: Sequence[AskLine] | None = None,
+    window_hours: float = 24.0,
+) -> Snapshot:
+    """The world of a consistent portfolio (catalogue filled in) in one month.
+
+    Without `lines` the asks are the demand of the workloads in that month. BadInput lists what is missing.
+    """
+    if not 0 <= portfolio.horizon.index(month) < portfolio.horizon.months:
+        message = f"{month} is outside the horizon, {portfolio.horizon.start} to {portfolio.horizon.end.plus(-1)}"
+        raise BadInput([Problem(portfolio.name, 0, 0, "place.month", "month", message)])
+    reader = _Reader(portfolio, month, plan)
+    pools, supplies = reader.pools()
+    asks = reader.demand() if lines is None else reader.lines(lines)
+    policy = portfolio.policy
+    return Snapshot(
+        window_hours=window_hours,
+        price_source="contracts" if plan is None else "plan",
+        regions=portfolio.regions,
+        pools=pools,
+        supplies=supplies,
+        asks=asks,
+        datasets=portfolio.datasets,
+        links=portfolio.links,
+        residency=policy.residency,
+        max_vendor_fraction=None,
+    )
+
+
+class _Reader:
+    def __init__(self, portfolio: Portfolio, month: Month, plan: PlanRecord | None) -> None:
+        self.portfolio, self.month, self.plan = portfolio, month, plan
+        self.at = portfolio.horizon.index(month)
+        self.reach = Reach(portfolio)
+        rows = [row for contract in portfolio.contracts for row in contract.supply(portfolio.horizon)]
+        self.supply = [(row, size) for row in rows if (size := self._size(row)) > 1e-9]
+
+    def _size(self, row: Supply) -> float:
+        """Accelerators (USD per hour for spend) that the row gives in the month."""
+        if row.open_accelerators is not None:
+            return row.open_accelerators[self.at]
+        signed = row.signed_size
+        if signed is None and self.plan is not None:
+            signed = self.plan.sizes.get(row.contract)
+        if signed is None or not self.at < row.end_month:
+            return 0.0
+        delivered = signed * sum(tranche.delivered(self.at) for tranche in row.tranches)
+        return delivered / self.month.hours if row.unit == "usd_per_month" else delivered
+
+    def pools(self) -> tuple[tuple[PoolState, ...], tuple[SupplyState, ...]]:
+        """Pools that hold anything in the month, with prices, and the supplies that they share."""
+        named = {use.pool for row, _ in self.supply for use in row.uses}
+        regions = self.reach.regions
+        states: list[PoolState] = []
+        problems: list[Problem] = []
+        for pool in self.portfolio.pools:
+            own = max(
+                (pool.existing_accelerators[m] for m in [self._latest(pool.existing_accelerators)] if m), default=0.0
+            )
+            if not own and pool.id not in named:
+                continue
+            chip = self.reach.silicon[pool.silicon]
+            try:
+                price = self._price(pool.id, pool.existing_usd_per_accelerator_hour if own else None)
+            except BadInput as error:
+                problems += error.problems
+                continue
+            states.append(
+                PoolState(
+                    id=pool.id,
+                    region=pool.region,
+                    silicon=pool.silicon,
+                    family=chip.family,
+                    tier=pool.tier,
+                    own_accelerators=own,
+                    domain_accelerators=chip.domain_accelerators,
+                    usd_per_accelerator_hour=price,
+                    goodput_fraction=pool.vendor_goodput_fraction,
+                )
+            )
+        if problems:
+            raise BadInput(problems)
+        assert all(state.region in regions for state in states)
+        supplies = tuple(
+            SupplyState(id=row.id, capacity=size, draw={use.pool: use.draw_per_accelerator_hour for use in row.uses})
+            for row, size in self.supply
+        )
+        return tuple(states), supplies
+
+    def _latest(self, points: Mapping[Month, float]) -> Month | None:
+        past = [m for m in points if m <= self.month]
+        return max(past) if past else None
+
+    def _price(self, pool: str, own: float | None) -> float:
+        """P1.I."""
+        if self.plan is not None:
+            return self.plan.price(pool, self.month)
+        costs = [] if own is None else [own]
+        for row, _ in self.supply:
+            for use in row.uses:
+                if use.pool == pool:
+                    fee = 0.0 if row.commitment is None else row.commitment.committed_usd
+                    costs.append(use.usage_usd_per_accelerator_hour + fee * use.draw_per_accelerator_hour)
+        return min(costs)
+
+    def demand(self) -> tuple[PlaceAsk, ...]:
+        """The workloads' demand of the month; work that is not wanted then is left out."""
+        rows = [ask for workload in self.portfolio.workloads for ask in workload.asks(self.portfolio.horizon)]
+        return tuple(
+            self._ask(
+                row,
+                {
+                    "id": row.id,
+                    "accelerators": 1.0,
+                    "units_per_hour": row.demand_units[self.at] * (1 + row.reserve_fraction),
+                    "usd_per_unit": row.unserved_usd_per_unit / self.month.hours,
+                },
+            )
+            for row in rows
+            if row.demand_units[self.at] > 0
+        )
+
+    def lines(self, lines: Sequence[AskLine]) -> tuple[PlaceAsk, ...]:
+        """The asks of a file."""
+        rows: dict[str, dict[str, Ask]] = {
+            workload.id: {ask.home: ask for ask in workload.asks(self.portfolio.horizon)}
+            for workload in self.portfolio.workloads
+        }
+        shares = {workload.id: workload.homes for workload in self.portfolio.workloads}
+        out, problems, seen = [], [], set()
+        for i, line in enumerate(lines):
+            wrong = self._wrong(line, rows)
+            if line.id in seen:
+                wrong.append(("id", f"{line.id!r} stands here twice"))
+            seen.add(line.id)
+            problems += [Problem("asks", 0, 0, "place.ask", f"asks.{i}.{field}", words) for field, words in wrong]
+            if wrong:
+                continue
+            home = line.home or max(shares[line.workload], key=lambda name: shares[line.workload][name])
+            base = next(iter(rows[line.workload].values()))
+            row = rows[line.workload].get(home, base.model_copy(update={"home": home}))
+            value = line.usd_per_accelerator_hour
+            hours = line.reference_hours
+            out.append(
+                self._ask(
+                    row,
+                    {
+                        "id": line.id,
+                        "owner": line.owner,
+                        "count": float(line.count),
+                        "accelerators": float(line.accelerators),
+                        "one_domain": line.one_domain,
+                        "usd_per_unit": row.unserved_usd_per_unit / self.month.hours if value is None else value,
+                        "remaining_units": None if hours is None else hours * line.accelerators,
+                        "deadline_hours": line.deadline_hours,
+                        "running_in": line.running_in,
+                        "preemptible": line.preemptible,
+                        "may_preempt": line.may_preempt,
+                        "checkpoint_gib": line.checkpoint_gib,
+                        "restart_hours": line.restart_hours,
+                    },
+                )
+            )
+        if problems:
+            raise BadInput(problems)
+        return tuple(out)
+
+    def _wrong(self, line: AskLine, rows: Mapping[str, Mapping[str, Ask]]) -> list[tuple[str, str]]:
+        wrong = []
+        if line.workload not in rows:
+            wrong.append(("workload", f"{line.workload!r} is no workload of the portfolio"))
+        if line.home is not None and line.home not in self.reach.regions:
+            wrong.append(("home", f"{line.home!r} is no region"))
+        if line.running_in is not None and line.running_in not in {pool.id for pool in self.portfolio.pools}:
+            wrong.append(("running_in", f"{line.running_in!r} is no pool of the portfolio"))
+        return wrong
+
+    def _ask(self, row: Ask, own: dict[str, Any]) -> PlaceAsk:
+        """What the workload says, and what the ask says itself."""
+        chips = (
+            self.portfolio.silicon
+            if row.silicon is None
+            else [c for c in self.portfolio.silicon if c.id in row.silicon]
+        )
+        speed = {}
+        for chip in chips:
+            ratio = row.ratios.get(chip.id, chip.ratio(row.profile))
+            if ratio is not None:
+                speed[chip.id] = ratio
+        workload = next(w for w in self.portfolio.workloads if w.id == row.workload)
+        return PlaceAsk(
+            speed=speed,
+            families=tuple(sorted(row.unported)),
+            spot_goodput_fraction=row.spot_goodput_fraction,
+            vendor_goodput_fraction=row.vendor_goodput_fraction,
+            residency=workload.residency,
+            home=row.home,
+            # Demand that flows reads data by the unit; an ask of its own reads the whole dataset where it runs.
+            datasets=() if row.dataset is None or "units_per_hour" in own else (row.dataset,),
+            data_gib_per_unit=row.data_gib_per_unit / self.month.hours,
+            **own,
+        )

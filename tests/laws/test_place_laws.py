@@ -1,0 +1,126 @@
+"""Laws of the value layer on random worlds."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from argosy.model.load import Residency
+from argosy.model.region import Region
+from argosy.model.snapshot import PlaceAsk, PoolState, Snapshot
+from argosy.place import place
+
+REGIONS = (
+    Region(id="a/us", vendor="a", jurisdiction="US"),
+    Region(id="b/de", vendor="b", jurisdiction="DE", zones=("EU",)),
+)
+
+
+@st.composite
+def worlds(draw) -> Snapshot:
+    pools = tuple(
+        PoolState(
+            id=f"p{i}",
+            region=REGIONS[i % 2].id,
+            silicon=draw(st.sampled_from(["h100", "a100"])),
+            family="cuda",
+            own_accelerators=draw(st.integers(0, 24)),
+            usd_per_accelerator_hour=draw(st.integers(0, 5)),
+        )
+        for i in range(draw(st.integers(1, 3)))
+    )
+    room = {pool.id: pool.own_accelerators for pool in pools}
+    asks = []
+    for i in range(draw(st.integers(1, 8))):
+        size = draw(st.integers(1, 8))
+        at = draw(st.sampled_from([None, *room]))
+        if at is not None and room[at] < size:
+            at = None
+        if at is not None:
+            room[at] -= size
+        asks.append(
+            PlaceAsk(
+                id=f"j{i}",
+                accelerators=size,
+                speed={"h100": 1.0, "a100": 0.5},
+                families=("cuda",),
+                usd_per_unit=draw(st.integers(1, 12)),
+                running_in=at,
+                preemptible=draw(st.booleans()),
+                restart_hours=draw(st.sampled_from([0.0, 2.0])),
+                residency=draw(st.sampled_from([Residency(), Residency(allowed=("EU",))]))
+                if at is None
+                else Residency(),
+            )
+        )
+    return Snapshot(price_source="contracts", regions=REGIONS, pools=pools, asks=tuple(asks))
+
+
+def after(snapshot: Snapshot) -> Snapshot:
+    """The world once the placement is carried out: the placed run, the stopped ask again and may stop nobody."""
+    done = place(snapshot)
+    at = {row.ask: row.pool for row in done.assignments}
+    stopped = {row.ask for row in done.evictions}
+    asks = tuple(
+        ask.model_copy(update={"running_in": at.get(ask.id), "may_preempt": ask.may_preempt and ask.id not in stopped})
+        for ask in snapshot.asks
+        if ask.id in at or ask.id in stopped
+    )
+    return snapshot.model_copy(update={"asks": asks})
+
+
+@settings(max_examples=150, deadline=None)
+@given(snapshot=worlds())
+def test_a_stopped_ask_that_asks_again_stops_nobody(snapshot: Snapshot) -> None:
+    """P1.E, the law against preemption loops."""
+    second = after(snapshot)
+    if second.asks:
+        assert not place(second).evictions
+
+
+@settings(max_examples=60, deadline=None)
+@given(snapshot=worlds(), factor=st.sampled_from([0.01, 7.0]))
+def test_money_is_scale_free(snapshot: Snapshot, factor: float) -> None:
+    """All prices and values times a factor: the value times the factor."""
+    scaled = snapshot.model_copy(
+        update={
+            "pools": tuple(
+                p.model_copy(update={"usd_per_accelerator_hour": p.usd_per_accelerator_hour * factor})
+                for p in snapshot.pools
+            ),
+            "asks": tuple(a.model_copy(update={"usd_per_unit": a.usd_per_unit * factor}) for a in snapshot.asks),
+        }
+    )
+    one, other = place(snapshot).objective_value, place(scaled).objective_value
+    assert abs(one * factor - other) <= 1e-5 * max(1.0, abs(other))
+
+
+@settings(max_examples=60, deadline=None)
+@given(snapshot=worlds())
+def test_a_higher_price_never_brings_more_use_or_more_value(snapshot: Snapshot) -> None:
+    """Monotone: raise one pool's price where nothing runs yet."""
+    waiting = snapshot.model_copy(
+        update={"asks": tuple(a.model_copy(update={"running_in": None}) for a in snapshot.asks)}
+    )
+    dearer = waiting.model_copy(
+        update={"pools": (waiting.pools[0].model_copy(update={"usd_per_accelerator_hour": 99.0}), *waiting.pools[1:])}
+    )
+    before, now = place(waiting), place(dearer)
+    assert now.objective_value <= before.objective_value + 1e-6
+    assert now.pools[0].used_accelerators <= before.pools[0].used_accelerators + 1e-6
+
+
+@settings(max_examples=60, deadline=None)
+@given(snapshot=worlds())
+def test_residency_holds_and_the_same_world_gives_the_same_placement(snapshot: Snapshot) -> None:
+    done = place(snapshot)
+    european = {ask.id for ask in snapshot.asks if ask.residency.allowed}
+    regions = {pool.id: pool.region for pool in snapshot.pools}
+    assert all(regions[row.pool] == "b/de" for row in done.assignments if row.ask in european)
+    assert place(snapshot) == done
+
+
+@settings(max_examples=40, deadline=None)
+@given(snapshot=worlds(), objective=st.sampled_from(["max_min", "least_attained_service", "cost"]))
+def test_every_objective_survives_its_recount(snapshot: Snapshot, objective: str) -> None:
+    assert place(snapshot, objective=objective).worst_residual <= 1e-6
