@@ -293,7 +293,7 @@ def _unseen(expected: float, rule: str, tail: float) -> tuple[OutOfSample, tuple
             )
         )  # fmt: skip
     out = OutOfSample(
-        seed=7, scenarios=ids, probabilities=(1 / count,) * count, drawn=count, plan=score("plan"),
+        seed=7, scenarios=ids, probability=(1 / count,) * count, drawn=count, plan=score("plan"),
         baselines=(score("mean_value"),), left_out={"no_forecast": "what the rule reserves does not keep all limits"},
     )  # fmt: skip
     return out, tuple(rows)

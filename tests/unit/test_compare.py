@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from argosy.cli.compare import compare as command
 from argosy.cli.compare import comparison_document
+from argosy.cli.questions_reference import reference_text
 from argosy.errors import BadInput
 from argosy.files.dump import dump
 from argosy.files.edits import bundled, strategy, stress
@@ -232,6 +233,11 @@ def test_bad_files_say_where(text: str, said: str, tmp_path: Path) -> None:
 def test_an_unknown_name_is_answered_with_those_that_exist() -> None:
     with pytest.raises(BadInput, match="own-build"):
         strategy("own-biuld", two_vendors(), Settings())
+
+
+def test_the_reference_page_is_up_to_date() -> None:
+    page = Path(__file__).resolve().parents[2] / "docs" / "reference" / "questions.md"
+    assert page.read_text("utf-8") == reference_text()
 
 
 # --- What people see

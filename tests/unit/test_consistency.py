@@ -171,7 +171,7 @@ PLACES = {
     ("residency.unsatisfiable", "size_gib"): "acme/north, size",
     ("demand.unsellable", CHAT[:8]): "id: chat",
     ("demand.none", "points: "): "id: chat",
-    ("link.missing", "  - {star"): "acme/north: 1}",
+    ("link.missing", "  - {star"): "corpus\n",
     ("carbon.missing", "US, grid"): "{id: own-h100",
     ("power.missing", "family: "): "tpu}\n  - {id: own",
 }

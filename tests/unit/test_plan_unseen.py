@@ -207,12 +207,12 @@ def test_scores_add_up() -> None:
     out = plan.out_of_sample
     assert out is not None
     assert out.drawn == len(out.scenarios) == 40
-    assert sum(out.probabilities) == pytest.approx(1.0)
+    assert sum(out.probability) == pytest.approx(1.0)
     assert not set(out.scenarios) & {s.scenario for s in plan.scenarios}
     assert {s.plan for s in out.baselines} | set(out.left_out) == {
         "mean_value", "on_demand", "single_vendor", "no_forecast"
     }  # fmt: skip
-    p = np.array(out.probabilities)
+    p = np.array(out.probability)
     for s in (out.plan, *out.baselines):
         cost = np.array(s.costs_usd)
         assert s.expected_usd == pytest.approx(p @ cost)
@@ -266,7 +266,7 @@ def test_given_futures_keep_their_weight() -> None:
     )
     out = planned(portfolio, 20).out_of_sample
     assert out is not None
-    assert (out.scenarios[0], out.probabilities[0], out.drawn) == ("halves", 0.4, 20)
+    assert (out.scenarios[0], out.probability[0], out.drawn) == ("halves", 0.4, 20)
     drawn = np.array(out.plan.costs_usd[1:])
     assert out.plan.standard_error_usd == pytest.approx(0.6 * drawn.std(ddof=1) / np.sqrt(20))
 

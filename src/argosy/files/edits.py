@@ -1,6 +1,7 @@
 """Edits: strategies and stresses from YAML, bundled or the user's, with problems at file:line:column.
 
-`cli` calls `strategy`, `stress` and `stressed`. A name is looked for among the bundled files first; anything else is a path.
+`cli` calls `strategy`, `stress` and `stressed`. A name is looked for among the bundled files first; anything else is a
+path.
 """
 
 from __future__ import annotations
@@ -21,9 +22,10 @@ from argosy.files.yaml_tree import Branch, Step, decode, dotted, read, shown
 from argosy.model.portfolio import Portfolio
 from argosy.model.scenario import Scenario
 from argosy.model.strategy import OURSELVES, Strategy, Stress
+from argosy.record import Record
 from argosy.settings import Settings
 
-Kind = TypeVar("Kind", Strategy, Stress)
+Kind = TypeVar("Kind", bound=Record)
 
 
 def bundled(kind: str) -> tuple[str, ...]:
@@ -62,7 +64,7 @@ def _loaded(record: type[Kind], folder: str, name: str, portfolio: Portfolio, se
         empty = Problem(file, 1, 1, "yaml.top_level", "", "the file starts with `argosy: 1` and has `edits`")
         raise BadInput(tree.problems or [empty])
     try:
-        made: Kind = record.model_validate(top.value)
+        made = record.model_validate(top.value)
     except ValidationError as refused:
         raise BadInput([*tree.problems, *_explained(refused, top)]) from None
     wrong = [*tree.problems, *_unknown(top, portfolio)]

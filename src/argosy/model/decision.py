@@ -279,7 +279,7 @@ class OutOfSample(Record):
     """Seed of the unseen futures; their stream is not the one that the plan was made with."""
     scenarios: tuple[str, ...]
     """Unseen futures: the given ones, which every plan knows, then the drawn ones."""
-    probabilities: tuple[float, ...]
+    probability: tuple[float, ...]
     """Their weights; they sum to 1."""
     drawn: int
     """How many of them were drawn."""

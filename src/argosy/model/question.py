@@ -78,7 +78,7 @@ class ContractValue(Interval):
     """At this fee it certainly pays to sign."""
     walk_away_high_usd_per_accelerator_hour: float | None
     """At this fee it certainly does not pay."""
-    walk_away_size: float | None
+    walk_away_accelerators: float | None
     """Accelerators signed at the lower end of the walk-away fee."""
     costs: tuple[PlanCost, ...]
     """The plans with and without it."""

@@ -119,7 +119,7 @@ def compare(
         fields["out_of_sample"] = OutOfSample(
             seed=seed,
             scenarios=tuple(scenario.id for scenario in unseen),
-            probabilities=tuple(scenario.probability for scenario in unseen),
+            probability=tuple(scenario.probability for scenario in unseen),
             drawn=len(unseen) - given,
             plan=scores[0],
             baselines=tuple(scores[1:]),

@@ -16,7 +16,7 @@ from argosy.plan.resolve import Bounds, Resolver
 
 RIGHTS: tuple[Clause, ...] = ("expansion_option", "exit", "make_up", "carry_forward")
 """Rights of the buyer: he may always leave them unused, so none is worth less than nothing."""
-HELD = "first_refusal"
+HELD: Clause = "first_refusal"
 
 
 def clause_values(

@@ -13,7 +13,7 @@ from importlib.metadata import version
 import numpy as np
 
 from argosy.clock import Clock, SystemClock
-from argosy.model.agreement import Sized
+from argosy.model.agreement import Agreement, Sized
 from argosy.model.decision import Plan
 from argosy.model.portfolio import Portfolio
 from argosy.model.question import Comparison, StrategyScore, StressScore
@@ -134,7 +134,7 @@ def _stressed(one: Solved, stress: Stress, scenarios: tuple[Scenario, ...]) -> S
 def as_signed(plan: Plan, portfolio: Portfolio) -> Portfolio:
     """The portfolio with the contracts that a plan signs now as signed ones: a stress looks for the largest vendor."""
     sizes = {d.contract: d.size for d in plan.decisions if d.reason == "chosen" and d.size > 0}
-    contracts = []
+    contracts: list[Agreement] = []
     for contract in portfolio.contracts:
         if isinstance(contract, Sized) and contract.id in sizes:
             field = "accelerators" if "accelerators" in type(contract).model_fields else "usd_per_month"

@@ -106,7 +106,7 @@ def _value(resolver: Resolver, portfolio: Portfolio, contract: Agreement, curve:
         high_usd=high,
         walk_away_low_usd_per_accelerator_hour=found.low if found else None,
         walk_away_high_usd_per_accelerator_hour=found.high if found else None,
-        walk_away_size=found.size if found else None,
+        walk_away_accelerators=found.size if found else None,
         costs=(_cost("with", held), _cost("without", free)),
         size=held.size.get(contract.id, 0.0),
         curve=points,

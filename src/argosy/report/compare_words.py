@@ -33,8 +33,12 @@ def best(answer: Comparison) -> str:
 
 
 def scale(answer: Comparison) -> Scale:
-    """One unit of money for all tables."""
-    return Scale.of([s.tail_usd for s in answer.strategies] + [s.expected_usd for s in answer.strategies])
+    """One unit of money for all tables, so small that costs which differ by a thousandth differ in print."""
+    costs = [s.tail_usd for s in answer.strategies] + [s.expected_usd for s in answer.strategies]
+    whole = Scale.of(costs)
+    if max((abs(c) for c in costs if c is not None), default=0.0) >= 10 * whole.factor:
+        return whole
+    return Scale.of(None if c is None else c / 1000 for c in costs)
 
 
 def score_rows(answer: Comparison) -> tuple[str, list[tuple[str, ...]]]:

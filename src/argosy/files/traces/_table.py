@@ -117,8 +117,20 @@ def _word(dtype: pl.DataType) -> str:
     return "whole number" if dtype.is_integer() else "number"
 
 
-def refuse(path: str, table: pl.DataFrame, bad: pl.Expr, field: str, message: str) -> None:
+def refuse(path: str, table: pl.DataFrame, bad: pl.Expr, field: str, message: str, *, header: int = 1) -> None:
     """BadInput with the lines on which an expression holds; nothing when it holds nowhere."""
     rows = table.select(bad.fill_null(value=False).arg_true()).to_series().head(SHOWN_PROBLEMS).to_list()
     if rows:
-        raise BadInput([Problem(path, row + 2, 0, "trace.value", field, message) for row in rows])
+        raise BadInput([Problem(path, row + 1 + header, 0, "trace.value", field, message) for row in rows])
+
+
+def instants(path: str, column: pl.Series) -> pl.Series:
+    """A column of instants as seconds; BadInput with the lines that hold none. Without a zone they are UTC."""
+    text = column.str.replace("T", " ", literal=True).str.replace(r"(Z|\+00:00)$", "")
+    made = text.str.to_datetime("%Y-%m-%d %H:%M:%S%.f", strict=False, time_unit="us")
+    bad = made.is_null().arg_true().head(SHOWN_PROBLEMS).to_list()
+    if bad:
+        raise BadInput(
+            [Problem(path, i + 2, 0, "trace.cell", column.name, f"{column[i]!r} is not an instant") for i in bad]
+        )
+    return made.dt.epoch("us") / 1e6

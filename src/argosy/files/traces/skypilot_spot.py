@@ -1,0 +1,32 @@
+"""SkyPilot's spot traces (NSDI'24): what could be had, or stayed alive, in a zone over time.
+
+Columns: `kind,nodes,campaign,zone,accelerator,t_s,value`.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import polars as pl
+
+from argosy.files.traces._source import Source
+from argosy.files.traces._table import read, refuse
+from argosy.model.fleet import Availability, frame
+
+
+class Trace(Source):
+    """Measurements of spot capacity."""
+
+    kind: Literal["skypilot_spot"] = "skypilot_spot"
+
+    def availability(self) -> pl.DataFrame:
+        """One row per measurement; a series is named kind/nodes/campaign/zone/accelerator."""
+        names = ("kind", "nodes", "campaign", "zone", "accelerator")
+        table = read(self.path, {**dict.fromkeys(names, pl.String), "t_s": pl.Float64, "value": pl.Float64})
+        refuse(self.path, table, pl.min_horizontal("t_s", "value") < 0, "value", "at least 0")
+        table = table.with_columns(pl.concat_str(names, separator="/").alias("series"))
+        table = table.sort("series", "t_s", maintain_order=True)
+        return frame(
+            Availability,
+            {"series": table["series"], "at_seconds": table["t_s"], "accelerators": table["value"]},
+        )
