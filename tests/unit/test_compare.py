@@ -17,7 +17,7 @@ from argosy.cli.compare import comparison_document
 from argosy.cli.questions_reference import reference_text
 from argosy.errors import BadInput
 from argosy.files.dump import dump
-from argosy.files.edits import bundled, strategy, stress
+from argosy.files.edits import bundled, strategy, stress, stressed
 from argosy.market.catalogue import bundled as catalogue
 from argosy.model.futures import futures
 from argosy.model.portfolio import Portfolio
@@ -193,6 +193,8 @@ def test_bundled_stresses_load_and_apply(name: str) -> None:
     found = stress(name, portfolio, Settings())
     assert found.id == name
     assert found.of(portfolio, futures(portfolio)) != futures(portfolio)
+    assert stressed([name], portfolio, futures(portfolio), Settings()) == found.of(portfolio, futures(portfolio))
+    assert stressed([], portfolio, futures(portfolio), Settings()) == futures(portfolio)
 
 
 def test_what_the_task_names_is_bundled() -> None:

@@ -85,6 +85,13 @@ def test_q4_at_a_fee_far_above() -> None:
     assert walk(found) == (near(4.0), near(4.0))
 
 
+def test_q4_a_contract_that_is_never_used_is_worth_nothing() -> None:
+    """Its fee for use alone is above the price on demand."""
+    found = value(world([on_demand(4.0), sized(1.0, usage_usd_per_accelerator_hour=5.0)], [work(100)]))
+    assert low_high(found) == (0.0, near(0.0))
+    assert walk(found) == (0.0, near(0.0))
+
+
 def test_q4_the_smallest_size_must_pay_as_a_whole() -> None:
     found = value(world([on_demand(4.0), sized(1.0, min_accelerators=200.0)], [work(100)]))
     assert walk(found) == (near(2.0), near(2.0))

@@ -56,8 +56,8 @@ def next_place(  # noqa: PLR0917  compiled
         return SPOT
     if policy == EXPECTED:
         share = (seen + PRIOR_FRACTION * PRIOR_HOURS) / (elapsed + PRIOR_HOURS)
-        behind = left > (share + 0.4 * (1 - share)) * (time - changeover)
-        ahead = left <= (share + 0.4 * (1 - share)) * (time - 2 * changeover) - 2 * changeover
+        behind = left > (share + 0.8 * (1 - share)) * (time - changeover)
+        ahead = left <= (share + 0.8 * (1 - share)) * (time - 2 * changeover) - 2 * changeover
     else:
         line = elapsed * work / deadline
         behind = done < line

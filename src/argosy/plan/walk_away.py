@@ -147,10 +147,10 @@ class _Search:
             low, high = self.low(), self.high()
             if low is None or high is None:
                 return
-            bounds, slope = self.seen[low], self.slope(low)
+            bounds, slope = self.seen[low], self.slope(low) or self.slope(high)
             if slope <= 0:
                 return
-            target = low + 1.1 * (self.free.upper - bounds.lower) / slope + 1e-9 * low
+            target = low + 1.1 * (self.free.upper - bounds.lower) / slope + 1e-9 * high
             if not low < target < high - NEAR * high:
                 return
             self.ask(target)
