@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from itertools import pairwise
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
 import typer
-from tests.support.worlds_plan import YEAR, given, hours, on_demand, planned, sized, work, world
+from tests.support.worlds_plan import YEAR, decision, given, hours, on_demand, planned, sized, work, world
 from typer.testing import CliRunner
 
 from argosy.cli.price import price as command
@@ -281,3 +282,38 @@ def test_the_command_says_what_is_wrong(tmp_path: Path) -> None:
     done = CliRunner().invoke(APP, [str(file), "--contract", "nothing"])
     assert done.exit_code == 2
     assert "contracts are list-a, deal" in done.output
+
+
+# --- Random small worlds against whole plans
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_random_worlds_against_brute_force(seed: int) -> None:
+    """Values are differences of two whole plans; the walk-away fee is where those two cost the same."""
+    draw = Random(seed)
+    months = sorted(draw.sample(range(2, 12), 2))
+    job = work(
+        {"2026-01": draw.uniform(20, 80)} | {f"2026-{m:02d}": draw.uniform(0, 120) for m in months}, unserved=6000.0
+    )
+    scenarios = given(*({"demand_factor": {"all": {"2026-05": draw.uniform(0.3, 2)}}} for _ in range(3)))
+    risk = {"risk": {"aversion_fraction": draw.choice([0.0, 0.4]), "tail_fraction": 0.6}}
+
+    def built(fee: float, most: float = 120.0) -> Portfolio:
+        deal = sized(
+            fee,
+            kind="take_or_pay",
+            take_or_pay_fraction=0.8,
+            max_accelerators=most,
+            over_take_usd_per_accelerator_hour=1.0,
+        )
+        other = sized(2.6, id="other", pool="b", max_accelerators=40.0)
+        return world([on_demand(3.5, amount=50.0), deal, other], [job], scenarios=scenarios, policy=risk)
+
+    found = value(built(2.0))
+    bare = planned(built(2.0, 0.0)).objective_usd
+    assert low_high(found) == (near(bare - planned(built(2.0)).objective_usd),) * 2
+    low, high = walk(found)
+    assert high - low <= 0.02 * high
+    assert planned(built(low * 0.99)).objective_usd < bare
+    # Above it nothing of 1 % of the largest size or more is signed.
+    assert decision(planned(built(high * 1.001))).size <= 1.2 + 1e-6

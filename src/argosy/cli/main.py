@@ -8,9 +8,11 @@ import typer
 
 from argosy import __version__
 from argosy.cli.check import check
+from argosy.cli.compare import compare
 from argosy.cli.init import init
 from argosy.cli.offers import offers
 from argosy.cli.plan import plan
+from argosy.cli.price import price
 from argosy.cli.schema import schema
 
 app = typer.Typer(
@@ -20,7 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-for command in (plan, offers, check, init, schema):
+for command in (plan, price, compare, offers, check, init, schema):
     app.command()(command)
 
 

@@ -7,8 +7,8 @@ P5.4  Uniform progress: without spot it runs on demand while it is behind the st
       waits while it is ahead. On demand it goes to spot when that is there and it is ahead by two changeovers.
       These four are the policy of "Can't Be Late" (NSDI'24).
 P5.5  Expected progress: as P5.4, but behind means that the work left is more than spot is expected to do in the time
-      left, from the share of the time that it was there so far (half, weighing as much as half a day, before any was
-      seen). A deadline that spot alone will meet needs no accelerator on demand; a hopeless one needs them early.
+      left: the share of the time that it was there so far (half, weighing as much as half a day, before any was seen),
+      raised by HOPE_FRACTION of what is missing to 1, because waiting can be made good later and money spent cannot.
 No policy looks ahead. Arrays and numbers only.
 """
 
@@ -22,7 +22,7 @@ Bools = npt.NDArray[np.bool_]
 
 IDLE, SPOT, ON_DEMAND = 0, 1, 2
 GREEDY, UNIFORM, EXPECTED = 0, 1, 2
-PRIOR_FRACTION, PRIOR_HOURS = 0.5, 12.0
+PRIOR_FRACTION, PRIOR_HOURS, HOPE_FRACTION = 0.5, 12.0, 0.6
 
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
@@ -56,8 +56,9 @@ def next_place(  # noqa: PLR0917  compiled
         return SPOT
     if policy == EXPECTED:
         share = (seen + PRIOR_FRACTION * PRIOR_HOURS) / (elapsed + PRIOR_HOURS)
-        behind = left > (share + 0.8 * (1 - share)) * (time - changeover)
-        ahead = left <= (share + 0.8 * (1 - share)) * (time - 2 * changeover) - 2 * changeover
+        hoped = share + HOPE_FRACTION * (1 - share)
+        behind = left > hoped * (time - changeover)
+        ahead = left <= hoped * (time - 2 * changeover) - 2 * changeover
     else:
         line = elapsed * work / deadline
         behind = done < line

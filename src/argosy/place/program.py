@@ -285,6 +285,11 @@ class Solver:
             return True
         raise SolverError(f"placement stopped with {self.highs.modelStatusToString(status)!r}")
 
+    def try_run(self) -> bool:
+        """Solve; False when there is no optimum to be had."""
+        self._ok(self.highs.run(), "the solver failed")
+        return bool(self.highs.getModelStatus() == highspy.HighsModelStatus.kOptimal)
+
     def columns(self) -> Floats:
         """The solution."""
         return np.array(self.highs.getSolution().col_value)

@@ -52,11 +52,25 @@ class Queued:
     """For every round: hours, accelerators in use by chip, asks waiting."""
     decisions: int = 0
     """Times that a placement was made."""
+    capacity: int = 0
+    """Accelerators of the fleet."""
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    """Asks of work without a measured speed, which were not simulated."""
 
     @property
     def average_completion_hours(self) -> float:
         """Mean of end less arrival, over the asks that ended."""
         return float(np.nanmean(self.end_hours - self.arrival_hours))
+
+    @property
+    def average_wait_hours(self) -> float:
+        """Mean time from arrival to the first useful work."""
+        return float(np.nanmean(self.start_hours - self.arrival_hours))
+
+    @property
+    def used_fraction(self) -> float:
+        """Share of the accelerators in use, over all rounds in which anything ran or waited."""
+        return sum(sum(chips) for _, chips, _ in self.used) / max(1, len(self.used) * self.capacity)
 
     @property
     def makespan_hours(self) -> float:
@@ -87,8 +101,20 @@ class Queue:
         self.steps = _column(asks, "steps")
         self.size = asks["accelerators"].to_numpy().astype(np.int64)
         self.kind, self.kinds, self.rate = self._rates(asks, speeds)
+        # Work that was measured on no chip with room for it is left out and counted: its speed is unknown, not zero.
+        known = (self.rate > 0).any(axis=1)[self.kind]
+        self.left_out = {
+            f"{work} on {size}": int((self.kind == k).sum())
+            for k, (work, size) in enumerate(self.kinds)
+            if not (self.rate[k] > 0).any()
+        }
+        if not known.any():
+            message = f"no chip of the fleet has a measured speed and room for {', '.join(list(self.left_out)[:5])}"
+            raise BadInput([Problem("", 0, 0, "trace.throughput", "work", message)])
+        self.arrival, self.steps, self.size = self.arrival[known], self.steps[known], self.size[known]
+        self.kind = self.kind[known]
         self.beside = None if shared is None else self._beside(shared)
-        self.attained = np.zeros(len(asks))
+        self.attained = np.zeros(len(self.arrival))
         self.price = np.zeros(len(self.chips))
         self.decisions = 0
 
@@ -143,10 +169,21 @@ class Queue:
                 progress(now, int((~np.isnan(end)).sum()), count)
             now += self.round
         ended = np.where(watched, end, np.nan)
-        return Queued(self.objective, self.arrival, start, ended, self.size, self.chips, used, self.decisions)
+        return Queued(
+            objective=self.objective,
+            arrival_hours=self.arrival,
+            start_hours=start,
+            end_hours=ended,
+            accelerators=self.size,
+            chips=self.chips,
+            used=used,
+            decisions=self.decisions,
+            capacity=int(self.capacity.sum()),
+            left_out=self.left_out,
+        )
 
     def _rates(self, asks: pl.DataFrame, speeds: pl.DataFrame) -> tuple[Ints, list[tuple[str, int]], Floats]:
-        """Kind of every ask, the kinds, and (kinds, chips) steps per hour. BadInput names work without any speed."""
+        """Kind of every ask, the kinds, and (kinds, chips) steps per hour; 0 where unmeasured or without room."""
         known = {
             (row["work"], row["accelerators"], row["silicon"]): row["steps_per_second"]
             for row in speeds.iter_rows(named=True)
@@ -156,10 +193,6 @@ class Queue:
         rate = np.array([[known.get((work, size, chip), 0.0) * 3600 for chip in self.chips] for work, size in kinds])
         fits = np.array([[size <= room for room in self.capacity] for _, size in kinds])
         rate = np.where(fits, rate, 0.0)
-        bad = [f"{work} on {size}" for (work, size), row in zip(kinds, rate, strict=True) if not (row > 0).any()]
-        if bad:
-            message = f"no chip of the fleet has a measured speed and room for {', '.join(map(str, bad[:5]))}"
-            raise BadInput([Problem("", 0, 0, "trace.throughput", "work", message)])
         place = {kind: k for k, kind in enumerate(kinds)}
         return np.array([place[pair] for pair in pairs], dtype=np.int64), kinds, rate
 
