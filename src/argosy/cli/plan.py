@@ -18,6 +18,7 @@ from argosy.cli.plan_json import plan_document
 from argosy.cli.problems import EXIT_NO, EXIT_OK, print_json, reported
 from argosy.cli.tables import infeasible_tables, plan_tables
 from argosy.clock import SystemClock
+from argosy.files.edits import stressed
 from argosy.files.load import load
 from argosy.market.catalogue import bundled
 from argosy.model.decision import Infeasible
@@ -38,6 +39,10 @@ def plan(
     unseen: Annotated[
         int, typer.Option(min=0, max=10_000, help="Futures to score the plan and simpler plans on; 0 does not.")
     ] = 300,
+    stress: Annotated[
+        list[str] | None,
+        typer.Option(help="A bundled stress or a file; may be repeated. Scores on unseen futures are then left out."),
+    ] = None,
     time_limit: Annotated[float, typer.Option(min=1.0, help="Seconds until the best plan so far is taken.")] = 600.0,
     threads: Annotated[int, typer.Option(min=1, max=64, help="Solver threads; 1 repeats bit for bit.")] = 1,
     report: Annotated[Path | None, typer.Option(help="Write the report to this HTML file.")] = None,
@@ -52,7 +57,7 @@ def plan(
         catalogue = bundled()
         written = load(portfolio, settings, catalogue=catalogue)
         world = with_options(written.with_catalogue(catalogue), risk)
-        drawn = futures(world, seed=seed, count=scenarios)
+        drawn = stressed(stress or [], world, futures(world, seed=seed, count=scenarios), settings)
         stop = threading.Event()
         with shown_progress() as progress, stoppable(stop):
             answer = solve(
@@ -60,7 +65,7 @@ def plan(
                 drawn,
                 gap=gap,
                 seed=world.scenarios.seed if seed is None else seed,
-                unseen=unseen,
+                unseen=0 if stress else unseen,
                 settings=settings,
                 clock=SystemClock(),
                 progress=progress,

@@ -31,8 +31,12 @@ def simulate(
     objective: Annotated[str, typer.Option(help=f"For a queue: {', '.join(QUEUE_OBJECTIVES)}.")] = COMPLETION,
     load: Annotated[float, typer.Option(min=0.01, max=100.0, help="For nodes: requests over capacity.")] = 1.0,
     seed: Annotated[int, typer.Option(min=0, help="Seed of everything that is left to chance.")] = 0,
-    days: Annotated[float | None, typer.Option(min=0.01, help="For a queue: only asks that arrive in these days.")] = None,
-    share: Annotated[bool, typer.Option(help="For a queue: let two asks share a chip where that was measured.")] = False,
+    days: Annotated[
+        float | None, typer.Option(min=0.01, help="For a queue: only asks that arrive in these days.")
+    ] = None,
+    share: Annotated[
+        bool, typer.Option(help="For a queue: let two asks share a chip where that was measured.")
+    ] = False,
     work: Annotated[float, typer.Option(min=0.1, max=8784.0, help="For spot: hours of work.")] = 48.0,
     deadline: Annotated[float, typer.Option(min=0.1, max=8784.0, help="For spot: hours until the deadline.")] = 60.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
@@ -94,9 +98,7 @@ def spot_document(found: list[SpotOutcome], work: float, deadline: float, seed: 
     }
 
 
-def _queue(
-    fleet: Source, trace: Source, objective: str, days: float | None, share: bool
-) -> tuple[dict[str, Any], str]:
+def _queue(fleet: Source, trace: Source, objective: str, days: float | None, share: bool) -> tuple[dict[str, Any], str]:
     _known("objective", objective, QUEUE_OBJECTIVES)
     asks = trace.asks()
     if days is not None:
@@ -108,7 +110,9 @@ def _queue(
     console = Console(stderr=True)
     with console.status("simulating") as status:
         found = queue.run(
-            progress=lambda hours, done, total: status.update(f"{hours / 24:,.0f} days, {done:,} of {total:,} asks done")
+            progress=lambda hours, done, total: status.update(
+                f"{hours / 24:,.0f} days, {done:,} of {total:,} asks done"
+            )
         )
     return queue_document(found), queue_page(found, queue.capacity)
 

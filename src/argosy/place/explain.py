@@ -23,7 +23,7 @@ def explanation(placement: Placement, ask: str) -> list[str]:
             lines.append(f"  Useful work begins after {row.start_after_hours:.1f} hours.")
         if pool.scarcity_usd_per_accelerator_hour > 0:
             lines.append(
-                f"  The pool is full: one more accelerator-hour would be worth {pool.scarcity_usd_per_accelerator_hour:,.2f} USD."
+                f"  The pool is scarce: one more accelerator-hour there would be worth {pool.scarcity_usd_per_accelerator_hour:,.2f} USD."
             )
         if row.runner_up is not None and row.runner_up_loss_usd_per_hour is not None:
             lines.append(

@@ -184,7 +184,7 @@ def _data_rows(program: Program) -> None:
             waits.setdefault((c, way), []).append(j)
     for (c, way), columns in waits.items():
         every = np.array([*columns, program.first_z + way])
-        values = np.array([1.0] * len(columns) + [-world.upper[c].max()])
+        values = np.array([1.0] * len(columns) + [-max(1.0, world.upper[c].max())])
         program.rows.add(("P1.D", way), every, values, -INF, 0.0)
 
 

@@ -25,12 +25,13 @@ _REMEDY = {
     "family": "port it to that family",
     "residency": "widen the residency rule, or add capacity in an allowed region",
     "spot": "give it a spot_goodput_fraction",
+    "link": "write p50_gbit_per_second of that link under links",
     "cordon": "uncordon the pool",
     "domain": "free a larger domain, or let the gang span domains",
     "goodput": "repair the pool, or use another",
     "deadline": "start earlier, ask for more accelerators, or move the deadline",
 }
-_NEAR = ("P1.P", "price", "deadline", "cordon", "domain", "spot", "goodput", "family", "silicon", "residency")
+_NEAR = ("P1.P", "price", "deadline", "link", "cordon", "domain", "spot", "goodput", "family", "silicon", "residency")
 
 
 def placement(solution: Solution, note: str, asked_gap: float) -> Placement:
@@ -268,7 +269,9 @@ class _Reader:
                 remedy="raise its value, wait for a lower internal price, or keep it running longer than the window",
             )
         short = max(0.0, ask.accelerators - free)
-        scarce = float(self.solution.scarcity[p])
+        offer = pool.usd_per_accelerator_hour + float(self.solution.scarcity[p])
+        fits = ask.accelerators <= world.most[p] + SMALL
+        bid = f", or bid above {offer:,.2f} USD per accelerator-hour" if fits else ", or ask for a smaller gang"
         return Excuse(
             subject=ask.id,
             rule="P1.P",
@@ -277,7 +280,5 @@ class _Reader:
             else f"{name}: what is free there is held by a shared supply, a team's or a vendor's share, or data on its way",
             short=short or None,
             unit="accelerators" if short else None,
-            remedy=f"add {short:g} accelerators there, or bid above {pool.usd_per_accelerator_hour + scarce:,.2f} USD per hour"
-            if short
-            else "widen the limit named",
+            remedy=f"add {short:g} accelerators there{bid}" if short else "widen the limit named",
         )

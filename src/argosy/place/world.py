@@ -4,6 +4,8 @@ P1.1  Asks that differ in nothing but their name are one class with a multiplici
       program is symmetric in them, so this is exact.
 P1.2  rate[c, p] = speed of the chip x accelerators x goodput of pool and vendor x (spot goodput on spot), units/hour.
 P1.3  delay[c, p] = time for data that must come first; restart is added where the ask does not run already.
+P3.1  move[c, p] = hysteresis x (checkpoint + work lost by the move), and at least a thousandth of the window's work; it
+      is taken off the gain of every pool but the one where the ask runs.
 P1.4  gain[c, p] = value of the work within the window - price of the accelerators - egress - checkpoint, USD.
 """
 
@@ -28,6 +30,7 @@ Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
 GBIT_PER_GIB = 2**30 * 8 / 1e9
+LEAST_MOVE_FRACTION = 1e-3
 NONE = -1
 _FAIR: tuple[Objective, ...] = ("max_min", "least_attained_service", "finish_time_fairness", "makespan")
 
@@ -101,8 +104,13 @@ class World:
 
     @cached_property
     def upper(self) -> Floats:
-        """(C, P) most that could be placed."""
-        return np.asarray(np.divide(self.want[:, None], self.weigh, out=np.zeros_like(self.rate), where=self.rate > 0))
+        """(C, P) most that could be placed: no more than is wanted, and no more whole gangs than the pool could hold."""
+        upper = np.divide(self.want[:, None], self.weigh, out=np.zeros_like(self.rate), where=self.rate > 0)
+        if self.integral:
+            gangs = np.array([self.ask(c).units_per_hour is None for c in range(len(self.count))], dtype=np.bool_)
+            room = np.floor(self.most[None, :] / self.accelerators[:, None] + 1e-9)
+            upper = np.where(gangs[:, None], np.minimum(upper, room), upper)
+        return np.asarray(upper)
 
     def ask(self, c: int) -> PlaceAsk:
         """An ask that stands for its class."""
@@ -110,7 +118,7 @@ class World:
 
 
 def reduce(snapshot: Snapshot, objective: Objective) -> World:
-    """The world of a snapshot. BadInput names every link, price or throughput that is missing."""
+    """The world of a snapshot. BadInput names every link that has no price."""
     return _Reduction(snapshot, objective).world()
 
 
@@ -126,7 +134,7 @@ class _Reduction:
             self.at[replica.dataset].add(replica.region)
         self.problems: dict[str, Problem] = {}
         self.ways: list[Way] = []
-        self.way_of: dict[tuple[str, str], int | None] = {}
+        self.way_of: dict[tuple[str, str], int | str] = {}
         self.pool_at = {pool.id: p for p, pool in enumerate(snapshot.pools)}
         self._check_references()
 
@@ -234,12 +242,15 @@ class _Reduction:
             if region.id in self.at[name]:
                 continue
             way = self._way(name, region)
-            if way is None:
-                return f"residency: a copy of {name} may not lie in {region.id}", ()
+            if isinstance(way, str):
+                return way, ()
             ways.append(way)
             wait = max(wait, self.ways[way].hours)
         stays = ask.running_in == pool.id
-        carry_usd, carry_hours = (0.0, 0.0) if stays or ask.running_in is None else self._carry(ask, region)
+        carried = self._carry(ask, region)
+        if isinstance(carried, str):
+            return carried, ()
+        carry_usd, carry_hours = carried
         begin = wait if stays else max(wait, carry_hours) + ask.restart_hours
         if self._late(ask, rate, begin):
             assert ask.deadline_hours is not None
@@ -254,7 +265,10 @@ class _Reduction:
         delay[at] = begin
         paid = pool.usd_per_accelerator_hour * ask.accelerators * (busy + (0.0 if stays else ask.restart_hours))
         gain[at] = busy * rate * (ask.usd_per_unit - egress) - paid - carry_usd
-        move[at] = (carry_usd + lost) * snapshot.hysteresis_fraction if moves else 0.0
+        if moves:
+            # P3.1: a move that costs nothing must still gain something, or equals would swap places for ever.
+            least = LEAST_MOVE_FRACTION * snapshot.window_hours * rate * ask.usd_per_unit
+            move[at] = (carry_usd + lost) * snapshot.hysteresis_fraction + least
         gain[at] -= move[at]
         return None, tuple(ways)
 
@@ -291,54 +305,53 @@ class _Reduction:
             )
         return link
 
-    def _hours(self, link: Link, gib: float, what: tuple[str, str, str]) -> tuple[float, float]:
-        """Median and slow time; a link without a throughput is a problem that names it."""
+    def _hours(self, link: Link, gib: float) -> tuple[float, float] | None:
+        """Median and slow time; None when nobody knows the throughput, which forbids the way."""
         if link.p50_gbit_per_second is None:
-            why, start, end = what
-            way = f"link {link.start} to {link.end}"
-            message = f"{why} would move from {start} to {end}, but {way} has no p50_gbit_per_second"
-            self._problem("link.throughput", "links", message)
-            return 0.0, 0.0
-        seconds = gib * GBIT_PER_GIB / link.p50_gbit_per_second
-        slow = gib * GBIT_PER_GIB / (link.p10_gbit_per_second or link.p50_gbit_per_second)
-        return seconds / 3600, slow / 3600
+            return None
+        hours = gib * GBIT_PER_GIB / link.p50_gbit_per_second / 3600
+        return hours, gib * GBIT_PER_GIB / (link.p10_gbit_per_second or link.p50_gbit_per_second) / 3600
 
-    def _way(self, name: str, region: Region) -> int | None:
-        """The way by which a copy of the dataset could come to the region; None when it may not lie there."""
+    def _way(self, name: str, region: Region) -> int | str:
+        """The way by which a copy of the dataset could come to the region, or what stands against it."""
         key = (name, region.id)
         if key in self.way_of:
             return self.way_of[key]
         dataset = self.snapshot.datasets[self.datasets[name]]
-        if dataset.jurisdictions and not region.within(frozenset(dataset.jurisdictions)):
-            self.way_of[key] = None
-            return None
+        found: int | str = f"residency: a copy of {name} may not lie in {region.id}"
+        if not dataset.jurisdictions or region.within(frozenset(dataset.jurisdictions)):
+            found = self._cheapest_way(name, region)
+        self.way_of[key] = found
+        return found
+
+    def _cheapest_way(self, name: str, region: Region) -> int | str:
+        dataset = self.snapshot.datasets[self.datasets[name]]
         best: Way | None = None
         for start in sorted(self.at[name]):
             link = self._link(start, region.id, f"dataset {name}")
-            if link is None:
+            hours = None if link is None else self._hours(link, dataset.size_gib)
+            if link is None or hours is None:
                 continue
-            hours, slow = self._hours(link, dataset.size_gib, (f"dataset {name}", start, region.id))
-            way = Way(self.datasets[name], region.id, start, link.usd_per_gib * dataset.size_gib, hours, slow)
+            way = Way(self.datasets[name], region.id, start, link.usd_per_gib * dataset.size_gib, *hours)
             if best is None or (way.usd, way.hours) < (best.usd, best.hours):
                 best = way
         if best is None:
-            best = Way(self.datasets[name], region.id, region.id, 0.0, 0.0, 0.0)  # A problem has been noted.
+            return f"link: nobody wrote how fast {name} could come to {region.id} (p50_gbit_per_second)"
         self.ways.append(best)
-        self.way_of[key] = len(self.ways) - 1
-        return self.way_of[key]
+        return len(self.ways) - 1
 
-    def _carry(self, ask: PlaceAsk, region: Region) -> tuple[float, float]:
-        """USD and hours to bring the checkpoint from where the ask runs."""
-        assert ask.running_in is not None
+    def _carry(self, ask: PlaceAsk, region: Region) -> tuple[float, float] | str:
+        """USD and hours to bring the checkpoint from where the ask runs, or what stands against it."""
+        if ask.running_in is None:
+            return 0.0, 0.0
         start = self.snapshot.pools[self.pool_at[ask.running_in]].region
         if start == region.id or ask.checkpoint_gib == 0:
             return 0.0, 0.0
         link = self._link(start, region.id, f"checkpoint of {ask.id}")
-        if link is None:
-            return 0.0, 0.0
-        return link.usd_per_gib * ask.checkpoint_gib, self._hours(
-            link, ask.checkpoint_gib, (f"checkpoint of {ask.id}", start, region.id)
-        )[0]
+        hours = None if link is None else self._hours(link, ask.checkpoint_gib)
+        if link is None or hours is None:
+            return f"link: nobody wrote how fast its checkpoint could come to {region.id} (p50_gbit_per_second)"
+        return link.usd_per_gib * ask.checkpoint_gib, hours[0]
 
     def _egress(self, ask: PlaceAsk, region: Region) -> float:
         """USD for each unit of work done away from home; data that lies in the region as a replica does not move."""

@@ -13,13 +13,14 @@ import numpy as np
 from argosy.model.decision import Excuse
 from argosy.model.supply import Supply
 from argosy.plan import delivery
+from argosy.plan.blocks import Block
 from argosy.plan.inputs import Inputs
 from argosy.plan.layout import Axis, first_columns
 from argosy.plan.prices import worth
 from argosy.plan.program import NONE, Floats
 from argosy.plan.solution import Solution
 from argosy.plan.supply_arrays import flow
-from argosy.plan.template import Block, Template
+from argosy.plan.template import Template
 from argosy.plan.values import Values
 
 SMALL = 1e-6

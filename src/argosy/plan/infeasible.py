@@ -15,10 +15,11 @@ import numpy as np
 
 from argosy.errors import SolverError
 from argosy.model.decision import Excuse
+from argosy.plan.blocks import Block
 from argosy.plan.inputs import Inputs
 from argosy.plan.program import SIGN
 from argosy.plan.sparse import Triplets
-from argosy.plan.template import Block, Template
+from argosy.plan.template import Template
 
 SHARE_STEPS = 40
 """Halvings of the interval in which the smallest share lies."""

@@ -14,11 +14,11 @@ from collections import defaultdict
 import numpy as np
 
 from argosy.model.decision import Price, PriceTerm
+from argosy.plan.blocks import Block
 from argosy.plan.calendar import STANDARD_HOURS
 from argosy.plan.inputs import Inputs
 from argosy.plan.program import Floats, Program
 from argosy.plan.solution import Solution
-from argosy.plan.template import Block
 from argosy.plan.values import Values
 from argosy.plan.world import World
 

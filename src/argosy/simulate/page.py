@@ -38,15 +38,34 @@ def filling_page(found: Filling) -> str:
     allocated = 100 * packed.allocated_milli / capacity
     refused = 100 * np.cumsum(~placed) / np.arange(1, len(placed) + 1)
     pictures: list[Block] = [
-        _lines("allocated", "Accelerators allocated, percent", "requested, percent of capacity", x, {"allocated": allocated}),
-        _lines("refused", "Asks refused, percent of those arrived", "requested, percent of capacity", x, {"refused": refused}),
+        _lines(
+            "allocated",
+            "Accelerators allocated, percent",
+            "requested, percent of capacity",
+            x,
+            {"allocated": allocated},
+        ),
+        _lines(
+            "refused",
+            "Asks refused, percent of those arrived",
+            "requested, percent of capacity",
+            x,
+            {"refused": refused},
+        ),
     ]
     asks = found.asks[found.order]
     sizes = asks["accelerators"].to_numpy() * asks["share_milli"].to_numpy() / 1000
     rows = []
     for size in np.unique(sizes):
         mine = sizes == size
-        rows.append((f"{size:g}", f"{int(mine.sum()):,}", f"{int((mine & ~placed).sum()):,}", f"{(mine & ~placed).sum() / mine.sum():.1%}"))
+        rows.append(
+            (
+                f"{size:g}",
+                f"{int(mine.sum()):,}",
+                f"{int((mine & ~placed).sum()):,}",
+                f"{(mine & ~placed).sum() / mine.sum():.1%}",
+            )
+        )
     table = Table("Asks by size", columns("Accelerators", "#Arrived", "#Refused", "#Refused share"), tuple(rows))
     fragmented = packed.fragmentation_milli / capacity
     figures = (
@@ -105,11 +124,19 @@ def spot_page(found: Sequence[SpotOutcome]) -> str:
         )
         for row in found
     )
-    heads = ("Series", "#Spot there", *(f"#{policy.replace('_', ' ')}" for policy in SPOT_POLICIES), "#Bound", "#Missed")
+    heads = (
+        "Series",
+        "#Spot there",
+        *(f"#{policy.replace('_', ' ')}" for policy in SPOT_POLICIES),
+        "#Bound",
+        "#Missed",
+    )
     table = Table("Cost as a share of running on demand", columns(*heads), rows)
     best = min(SPOT_POLICIES, key=lambda policy: sum(row.cost_fraction[policy] for row in found))
     saved = 1 - sum(row.cost_fraction[best] for row in found) / len(found)
-    head = f"{best.replace('_', ' ').capitalize()} saves {saved:.0%} on average and misses no deadline that could be met."
+    head = (
+        f"{best.replace('_', ' ').capitalize()} saves {saved:.0%} on average and misses no deadline that could be met."
+    )
     section = Section("cost", "Cost by series", "No policy can be below the bound.", (table,))
     return _render(Page("Deadlines on spot", "Simulation", (head,), (), (section,), "", _footer("recorded capacity")))
 
@@ -131,7 +158,11 @@ def _footer(what: str) -> str:
 def _lines(key: str, title: str, unit: str, x: Sequence[float], series: Mapping[str, Sequence[float]]) -> Figure:
     """Lines over a numeric axis, thinned to what can be seen, with their numbers."""
     count = len(x)
-    at = np.unique(np.linspace(0, max(0, count - 1), min(POINTS, max(1, count))).astype(int)) if count else np.zeros(0, int)
+    at = (
+        np.unique(np.linspace(0, max(0, count - 1), min(POINTS, max(1, count))).astype(int))
+        if count
+        else np.zeros(0, int)
+    )
     xs = np.asarray(x, dtype=float)[at]
     ys = {name: np.asarray(values, dtype=float)[at] for name, values in series.items()}
     high = max((float(values.max(initial=0.0)) for values in ys.values()), default=1.0)

@@ -1,0 +1,130 @@
+"""The other trace importers: what they read, and that anything broken is one error with file and line."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from argosy.errors import BadInput
+from argosy.files.traces._source import PACKAGE, source
+from argosy.kinds import load
+
+DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
+
+# kind, part, a small file and its number of rows, and the same with something wrong on a line.
+TEXTS = [
+    (
+        "philly",
+        "asks",
+        "timestamp,duration,num_gpus,gpu_time,cluster\n2017-10-01 00:00:10,60,8,480,a\n2017-10-01 00:00:00,5,1,5,b\n",
+        ("60,8", "soon,8", 2),
+    ),
+    ("helios", "rates", "time,submit_gpu_num\n2020-04-01 00:00:00,3\n2020-04-01 00:10:00,6\n", ("6\n", "-6\n", 3)),
+    (
+        "azure_llm",
+        "calls",
+        "TIMESTAMP,ContextTokens,GeneratedTokens\n"
+        "2023-11-16 18:15:46.6805900,374,44\n2023-11-16 18:15:50.9951690,396,109\n",
+        ("2023-11-16 18:15:50.9951690", "yesterday", 3),
+    ),
+    ("gavel", "asks", "job_type,total_steps,arrival_s,workers\nA3C,100,0.0,1\nA3C,50,6.0,2\n", ("50", "0", 3)),
+    (
+        "skypilot_spot",
+        "availability",
+        "kind,nodes,campaign,zone,accelerator,t_s,value\na,1,c,z,v,0,1\na,1,c,z,v,195,0\n",
+        ("195,0", "195,", 3),
+    ),
+    ("servegen", "rates", "client,t_s,rate_rps\n1,0,0.5\n1,600,0.25\n", ("600", "later", 3)),
+    ("gaia", "asks", "arrival_time,length,cpus\n0.5,2,1\n0.25,1,4\n", ("2,1", "-2,1", 2)),
+]
+
+
+def write(folder: Path, kind: str, text: str) -> str:
+    path = folder / "t.csv"
+    path.write_text(text)
+    return f"{kind}:{path}"
+
+
+@pytest.mark.parametrize(("kind", "part", "text", "_"), TEXTS)
+def test_small_files_load(tmp_path: Path, kind: str, part: str, text: str, _: object) -> None:
+    rows = getattr(source(write(tmp_path, kind, text)), part)()
+    assert len(rows) == 2
+    at = next(name for name in ("arrival_seconds", "at_seconds") if name in rows.columns)
+    assert rows[at].is_sorted()
+
+
+@pytest.mark.parametrize(("kind", "part", "text", "wrong"), TEXTS)
+def test_a_wrong_cell_is_an_error_at_its_line(
+    tmp_path: Path, kind: str, part: str, text: str, wrong: tuple[str, str, int]
+) -> None:
+    before, after, line = wrong
+    with pytest.raises(BadInput) as caught:
+        getattr(source(write(tmp_path, kind, text.replace(before, after, 1))), part)()
+    assert caught.value.problems[0].line == line
+    assert caught.value.problems[0].file.endswith("t.csv")
+
+
+@pytest.mark.parametrize(("kind", "part", "text", "_"), TEXTS)
+def test_a_missing_column_is_an_error_that_names_it(tmp_path: Path, kind: str, part: str, text: str, _: object) -> None:
+    first = text.split(",", maxsplit=1)[0]
+    with pytest.raises(BadInput, match=f"no column '{first}'"):
+        getattr(source(write(tmp_path, kind, text.replace(first, "other", 1))), part)()
+
+
+def test_mooncake_reads_lines_of_json(tmp_path: Path) -> None:
+    rows = [{"timestamp": t, "input_length": 10, "output_length": 3, "hash_ids": [1]} for t in (1000, 3500)]
+    path = tmp_path / "t.jsonl.gz"
+    path.write_bytes(gzip.compress("\n".join(map(json.dumps, rows)).encode()))
+    calls = source(f"mooncake:{path}").calls()
+    assert calls["at_seconds"].to_list() == [0.0, 2.5]
+    path.write_bytes(gzip.compress(b'{"timestamp": 1, "input_length": 5}\n'))
+    with pytest.raises(BadInput, match="output_length"):
+        source(f"mooncake:{path}").calls()
+
+
+def test_parquet_is_read_like_csv(tmp_path: Path) -> None:
+    pl.DataFrame({"cpus": [1, 2], "arrival_time": [1.0, 0.5], "length": [2, 3]}).write_parquet(tmp_path / "t.parquet")
+    rows = source(f"gaia:{tmp_path}/t.parquet").asks()
+    assert rows["cpu_milli"].to_list() == [2000, 1000]
+
+
+def test_gavel_counts_and_speeds(tmp_path: Path) -> None:
+    assert source("gavel:1,2,3").counts() == {"v100": 1, "p100": 2, "k80": 3}
+    with pytest.raises(BadInput, match="gavel:36,36,36"):
+        source("gavel:36,36").counts()
+    (tmp_path / "isolated_throughputs.csv").write_text("gpu,job_type,workers,steps_per_s\nv100,A3C,1,2.5\n")
+    assert source(f"gavel:{tmp_path}/t.csv").throughputs()["steps_per_second"].to_list() == [2.5]
+
+
+def test_every_kind_offers_something_and_says_what_it_lacks() -> None:
+    parts = ("nodes", "counts", "asks", "throughputs", "availability", "calls", "rates")
+    for kind in load(PACKAGE, "Trace"):
+        trace = source(f"{kind}:nowhere")
+        assert any(trace.offers(part) for part in parts), kind
+        lacking = next(part for part in parts if not trace.offers(part))
+        with pytest.raises(BadInput, match="a trace of this kind has no"):
+            getattr(trace, lacking)()
+
+
+@pytest.mark.skipif(not DATA.is_dir(), reason="../shared/data is not there")
+@pytest.mark.parametrize(
+    ("name", "part", "rows"),
+    [
+        ("philly:jobs_philly_2017/jobs.csv.gz", "asks", 78_453),
+        ("helios:jobs_helios_venus_2020/venus_submissions_10min.csv.gz", "rates", 26_064),
+        ("gaia:jobs_100k_gaia/pai-100k.parquet", "asks", 99_998),
+        ("azure_llm:llm_traces_azure_2023/conv.csv.gz", "calls", 19_366),
+        ("mooncake:llm_traces_mooncake/conversation_trace.jsonl.gz", "calls", 12_031),
+        ("servegen:llm_workload_servegen/m-large_client_rates.parquet", "rates", 99_839),
+        ("skypilot_spot:spot_traces/skypilot_spot.parquet", "availability", 305_145),
+        ("gavel:gavel_throughputs/msr_0e4a51_seed0.csv.gz", "asks", 1_181),
+        ("gavel:gavel_throughputs/msr_0e4a51_seed0.csv.gz", "throughputs", 492),
+    ],
+)
+def test_public_traces_load_whole(name: str, part: str, rows: int) -> None:
+    kind, _, path = name.partition(":")
+    assert len(getattr(source(f"{kind}:{DATA / path}"), part)()) == rows
