@@ -3,13 +3,13 @@
 UV = $$(python3 scripts/bootstrap.py)
 PLAN_REPORT = out/frontier-lab.html
 
-.PHONY: run test setup check bench-plan clean
+.PHONY: run test setup check docs bench-plan clean
 
 setup: ## Install uv and the locked dependencies into .venv
 	@uv=$(UV) && "$$uv" sync --frozen --quiet
 
-run: setup ## Plan the bundled frontier-lab example: tables here, report in out/
-	@mkdir -p out && uv=$(UV) && "$$uv" run --frozen argosy plan examples/frontier-lab --report $(PLAN_REPORT)
+run: setup ## Plan the bundled frontier-lab example over 16 futures: tables here, report in out/
+	@mkdir -p out && uv=$(UV) && "$$uv" run --frozen argosy plan examples/frontier-lab --scenarios 16 --report $(PLAN_REPORT)
 
 check: setup ## Style, types and import direction
 	@uv=$(UV) && "$$uv" run --frozen ruff check . && "$$uv" run --frozen ruff format --check . \
@@ -17,6 +17,9 @@ check: setup ## Style, types and import direction
 
 test: check ## All tests, fast ones first
 	@uv=$(UV) && "$$uv" run --frozen pytest
+
+docs: setup ## Write the generated pages of docs/
+	@uv=$(UV) && "$$uv" run --frozen python docs/generate.py
 
 bench-plan: setup ## The planning benchmark, short form
 	@uv=$(UV) && "$$uv" run --frozen python -m bench.plan --short

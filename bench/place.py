@@ -84,17 +84,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--short", action="store_true", help="three policies, fewer seeds for the baselines")
     short = parser.parse_args().short
-    print(
-        f"machine {platform.processor() or platform.machine()}, {datetime.date.today()}, Python {platform.python_version()}"
-    )
+    print(f"machine {platform.machine()}, {datetime.date.today()}, Python {platform.python_version()}")
     if not OPENB.is_dir():
         print(f"skipped: {OPENB.name} is not beside the repository")
         return
     begun = time.perf_counter()
     held = openb(short)
-    print(
-        f"\n{'held' if held else 'MISSED'}: at least the published FGD mean on every trace; {time.perf_counter() - begun:.0f} s"
-    )
+    word, seconds = "held" if held else "MISSED", time.perf_counter() - begun
+    print(f"\n{word}: at least the published FGD mean on every trace; {seconds:.0f} s")
 
 
 if __name__ == "__main__":

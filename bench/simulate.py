@@ -44,9 +44,8 @@ def queues(short: bool) -> None:
     seeds = (0, 1) if short else (0, 1, 2)
     objectives = ("max_min", "completion") if not short else ("completion",)
     print(f"\nGavel, asks {first} to {last} of a Poisson stream, rounds of 360 s, seeds {seeds}\n")
-    print(
-        "| stream | objective | average completion, h | by seed | published, h | run time, s |\n|---|---|---|---|---|---|"
-    )
+    print("| stream | objective | average completion, h | by seed | published, h | run time, s |")
+    print("|---|---|---|---|---|---|")
     for name, sizes, per_hour, published in STREAMS:
         for objective in (*objectives, "completion with sharing"):
             begun, hours = time.perf_counter(), []

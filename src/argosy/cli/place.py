@@ -142,7 +142,8 @@ def _tables(answer: Placement) -> None:
     console.print(table)
     for t in answer.transfers:
         console.print(
-            f"copy {t.dataset} {t.from_region} -> {t.to_region}: {t.usd:,.0f} USD once, {t.hours:.1f} h, before {', '.join(t.readers)}"
+            f"copy {t.dataset} {t.from_region} -> {t.to_region}: {t.usd:,.0f} USD once, {t.hours:.1f} h, "
+            f"before {', '.join(t.readers)}"
         )
     for e in answer.evictions:
         console.print(f"stop {e.count:g} of {e.ask} in {e.pool}: {e.reason}")

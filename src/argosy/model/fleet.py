@@ -141,7 +141,7 @@ def frame(record: type[Record], columns: dict[str, Any]) -> pl.DataFrame:
     for name, dtype in schema(record).items():
         if name not in made.columns:
             made = made.with_columns(pl.lit(None, dtype=dtype).alias(name))
-    made = made.select(schema(record).names()).cast(schema(record))  # type: ignore[arg-type]
+    made = made.select(schema(record).names()).cast(schema(record))
     assert all(made[name].null_count() == 0 for name in required(record)), f"{record.__name__}: a cell is missing"
     return made
 

@@ -1,7 +1,7 @@
 """Deadlines on spot: what to run on next, for work that may use spot capacity and must be done in time.
 
 P5.1  Done is done: nothing runs after the work is complete.
-P5.2  Safety net: when the time left is the work left plus a changeover and one step, it runs on demand until it is done.
+P5.2  Safety net: when the time left is the work left, a changeover and one step, it runs on demand until it is done.
 P5.3  What runs on spot stays there until it is taken away.
 P5.4  Uniform progress: without spot it runs on demand while it is behind the straight line from start to deadline, and
       waits while it is ahead. On demand it goes to spot when that is there and it is ahead by two changeovers.
@@ -78,7 +78,7 @@ def next_place(  # noqa: PLR0917  compiled
 def run(  # noqa: PLR0917  compiled
     policy: int, spot: Bools, step: float, work: float, deadline: float, changeover: float, price: float
 ) -> tuple[float, bool, int]:
-    """Replay a policy on recorded spot: cost in on-demand hours, whether the deadline was met, and how often spot was taken away."""
+    """Replay a policy: cost in on-demand hours, whether the deadline was met, and how often spot was taken away."""
     place, pending, done, cost, taken = IDLE, 0.0, 0.0, 0.0, 0
     steps, seen = int(np.floor(deadline / step + 1e-9)), 0.0
     # Decisions are made at steps: what is left of the deadline after the last whole one is no use.
@@ -89,7 +89,7 @@ def run(  # noqa: PLR0917  compiled
             place, taken = IDLE, taken + 1
         wanted = next_place(policy, place, there, i * step, done, work, deadline, changeover, pending, step, seen)
         seen += step if there else 0.0
-        if wanted != place and wanted != IDLE:
+        if wanted not in (place, IDLE):
             pending = changeover
         place = wanted
         if place == IDLE:

@@ -23,18 +23,21 @@ def explanation(placement: Placement, ask: str) -> list[str]:
             lines.append(f"  Useful work begins after {row.start_after_hours:.1f} hours.")
         if pool.scarcity_usd_per_accelerator_hour > 0:
             lines.append(
-                f"  The pool is scarce: one more accelerator-hour there would be worth {pool.scarcity_usd_per_accelerator_hour:,.2f} USD."
+                f"  The pool is scarce: one more accelerator-hour there would be worth "
+                f"{pool.scarcity_usd_per_accelerator_hour:,.2f} USD."
             )
         if row.runner_up is not None and row.runner_up_loss_usd_per_hour is not None:
             lines.append(
-                f"  Not {row.runner_up}: {row.why_not}; {row.runner_up_loss_usd_per_hour:,.2f} USD per hour worse in all."
+                f"  Not {row.runner_up}: {row.why_not}; "
+                f"{row.runner_up_loss_usd_per_hour:,.2f} USD per hour worse in all."
             )
         else:
             lines.append("  No other pool could run it.")
     for transfer in placement.transfers:
         if ask in transfer.readers:
             lines.append(
-                f"  {transfer.dataset} is copied {transfer.from_region} to {transfer.to_region} first: {transfer.usd:,.2f} USD once, "
+                f"  {transfer.dataset} is copied {transfer.from_region} to {transfer.to_region} first: "
+                f"{transfer.usd:,.2f} USD once, "
                 f"{transfer.hours:.1f} hours (at worst in nine of ten {transfer.slow_hours:.1f})."
             )
     for eviction in placement.evictions:

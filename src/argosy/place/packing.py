@@ -1,6 +1,7 @@
 """The packing layer: which node and which devices each ask gets, one region at a time.
 
-`Packer` holds the state of a fleet between asks; `pack` replays arrivals in order, as `simulate` does. It never moves what runs and never looks at prices: those decisions are made above it.
+`Packer` holds the state of a fleet between asks; `pack` replays arrivals in order, as `simulate` does. It never moves
+what runs and never looks at prices: those decisions are made above it.
 """
 
 from __future__ import annotations

@@ -241,7 +241,7 @@ def fair_rows(program: Program, need: Floats, slope: Floats) -> None:
 
 
 class Solver:
-    """HiGHS with the program handed over as arrays; stays resident, so that a change of bounds starts from the basis."""
+    """HiGHS with the program handed over as arrays; stays resident: a change of bounds starts from the basis."""
 
     def __init__(self, program: Program, *, threads: int, time_limit_seconds: float, gap: float) -> None:
         self.program = program

@@ -263,7 +263,8 @@ class _Reader:
             return Excuse(
                 subject=ask.id,
                 rule="price",
-                limit=f"{name}: an accelerator-hour is worth {value:,.2f} USD to it and costs {pool.usd_per_accelerator_hour:,.2f}",
+                limit=f"{name}: an accelerator-hour is worth {value:,.2f} USD to it and costs "
+                f"{pool.usd_per_accelerator_hour:,.2f}",
                 short=pool.usd_per_accelerator_hour - value if value < pool.usd_per_accelerator_hour else None,
                 unit="USD per accelerator-hour" if value < pool.usd_per_accelerator_hour else None,
                 remedy="raise its value, wait for a lower internal price, or keep it running longer than the window",
@@ -275,9 +276,10 @@ class _Reader:
         return Excuse(
             subject=ask.id,
             rule="P1.P",
-            limit=f"{name}: insufficient unused accelerators, {ask.accelerators:g} wanted and {free:g} of {world.most[p]:g} free"
+            limit=f"{name}: insufficient unused accelerators, {ask.accelerators:g} wanted and {free:g} of "
+            f"{world.most[p]:g} free"
             if short
-            else f"{name}: what is free there is held by a shared supply, a team's or a vendor's share, or data on its way",
+            else f"{name}: what is free is held by a shared supply, a team's or vendor's share, or data on its way",
             short=short or None,
             unit="accelerators" if short else None,
             remedy=f"add {short:g} accelerators there{bid}" if short else "widen the limit named",

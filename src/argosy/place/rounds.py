@@ -35,7 +35,7 @@ def fill(order: Ints, width: int, size: Ints, capacity: Ints) -> Ints:
 
 
 def by_share(share: Floats, received: Floats, size: Ints, capacity: Ints) -> Ints:
-    """P4.1. share and received (J, P) as fractions of time; a pair without a share runs only after all that have one."""
+    """P4.1. share and received (J, P) as fractions of time; a pair without a share does not run."""
     with np.errstate(divide="ignore", invalid="ignore"):
         priority = np.where(share > 1e-9, share / np.maximum(received, 1e-9), 0.0)
     wanted = np.flatnonzero(priority.ravel() > 0)

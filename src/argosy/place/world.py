@@ -104,7 +104,7 @@ class World:
 
     @cached_property
     def upper(self) -> Floats:
-        """(C, P) most that could be placed: no more than is wanted, and no more whole gangs than the pool could hold."""
+        """(C, P) most that could be placed: no more than is wanted, nor more whole gangs than the pool could hold."""
         upper = np.divide(self.want[:, None], self.weigh, out=np.zeros_like(self.rate), where=self.rate > 0)
         if self.integral:
             gangs = np.array([self.ask(c).units_per_hour is None for c in range(len(self.count))], dtype=np.bool_)
@@ -160,7 +160,7 @@ class _Reduction:
         first = [snapshot.asks[rows[0]] for rows in members]
         count = np.array([sum(snapshot.asks[i].count for i in rows) for rows in members], dtype=float)
         flows = np.array([ask.units_per_hour is not None for ask in first], dtype=np.bool_)
-        wanted = np.array([1.0 if ask.units_per_hour is None else ask.units_per_hour for ask in first])
+        flow = np.array([1.0 if ask.units_per_hour is None else ask.units_per_hour for ask in first])
         draw = np.zeros((len(snapshot.supplies), shape[1]))
         for i, supply in enumerate(snapshot.supplies):
             for pool, takes in supply.draw.items():
@@ -170,7 +170,7 @@ class _Reduction:
             objective=self.objective,
             members=tuple(tuple(rows) for rows in members),
             count=count,
-            want=count * wanted,
+            want=count * flow,
             weigh=np.where(flows[:, None], rate, 1.0),
             accelerators=np.array([ask.accelerators for ask in first], dtype=float),
             rate=rate,

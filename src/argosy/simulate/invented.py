@@ -1,8 +1,8 @@
 """Invented arrivals: a stream of asks drawn from measured kinds of work, by seed.
 
 The method is Gavel's (OSDI'20): Poisson arrivals; the kind of work is any of those measured at its size; the run
-time on the reference chip is 10^u minutes, u uniform in [1.5, 3] for four of five and in [3, 4] for the rest; gangs of 1,
-2, 4 and 8 in the proportions given. Nothing here knows a trace.
+time on the reference chip is 10^u minutes, u uniform in [1.5, 3] for four of five and in [3, 4] for the rest; gangs of
+1, 2, 4 and 8 in the proportions given. Nothing here knows a trace.
 """
 
 from __future__ import annotations

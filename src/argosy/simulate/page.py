@@ -10,6 +10,7 @@ from importlib import resources
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
@@ -25,6 +26,7 @@ from argosy.simulate.queue import Queued
 from argosy.simulate.spot import POLICIES as SPOT_POLICIES
 from argosy.simulate.spot import SpotOutcome
 
+Numbers = npt.NDArray[np.float64]
 POINTS = 240
 SIZE = (920.0, 300.0)
 
@@ -155,7 +157,7 @@ def _footer(what: str) -> str:
     return f"Argosy simulation; {what}. The same arguments give the same page."
 
 
-def _lines(key: str, title: str, unit: str, x: Sequence[float], series: Mapping[str, Sequence[float]]) -> Figure:
+def _lines(key: str, title: str, unit: str, x: Numbers, series: Mapping[str, Numbers]) -> Figure:
     """Lines over a numeric axis, thinned to what can be seen, with their numbers."""
     count = len(x)
     at = (

@@ -102,7 +102,7 @@ class Queue:
         self.size = asks["accelerators"].to_numpy().astype(np.int64)
         self.kind, self.kinds, self.rate = self._rates(asks, speeds)
         # Work that was measured on no chip with room for it is left out and counted: its speed is unknown, not zero.
-        known = (self.rate > 0).any(axis=1)[self.kind]
+        known = np.asarray((self.rate > 0).any(axis=1))[self.kind]
         self.left_out = {
             f"{work} on {size}": int((self.kind == k).sum())
             for k, (work, size) in enumerate(self.kinds)

@@ -1,4 +1,4 @@
-"""GAIA's sample of Alibaba PAI: batch jobs on CPUs that may wait. Columns: `arrival_time,length,cpus`, time in hours."""
+"""GAIA's sample of Alibaba PAI: batch jobs on CPUs that may wait. Columns: `arrival_time,length,cpus`, in hours."""
 
 from __future__ import annotations
 

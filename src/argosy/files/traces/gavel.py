@@ -1,6 +1,6 @@
 """Gavel (OSDI'20): a fleet of V100, P100 and K80, jobs with an amount of work, and measured speeds by type of chip.
 
-Fleet: three counts, `gavel:36,36,36`. Jobs: `job_type,total_steps,arrival_s,workers`. Speeds, in the folder of the jobs:
+Fleet: three counts, `gavel:36,36,36`. Jobs: `job_type,total_steps,arrival_s,workers`. Speeds, beside the jobs:
 `isolated_throughputs.csv` (`gpu,job_type,workers,steps_per_s`) and `all_incl_colocation.json.gz`.
 """
 

@@ -37,7 +37,7 @@ class Contract(Capacity):
     """Carbon of making one accelerator with its share of server, counted in the year of purchase."""
 
     def supply(self, horizon: Horizon) -> tuple[Supply, ...]:
-        """One row with capital cost at the start and electricity as a fee for use; more of it later is a second build."""
+        """One row: capital cost at the start, electricity as a fee for use. More of it later is a second build."""
         return self.model_copy(update={"expansion_option": None}).rows(
             horizon,
             fee_usd_per_accelerator_hour=self.running_usd_per_accelerator_hour,
