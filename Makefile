@@ -1,5 +1,8 @@
 # Argosy. Both targets need only python3, make and a package index; everything else installs itself.
 
+# The machine's own certificates count: behind a company's proxy the bundled ones would not do.
+export UV_SYSTEM_CERTS = 1
+
 UV = $$(python3 scripts/bootstrap.py)
 PLAN_REPORT = out/frontier-lab.html
 

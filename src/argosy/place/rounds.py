@@ -2,8 +2,10 @@
 
 P4.1  Of a class's target share x[j, p] an ask has got received[j, p] of the rounds since; the pair with the
       highest x / received runs first, while its chip has room; a gang runs whole or not at all (Gavel's mechanism).
-P4.2  For the lowest average completion time the pair with the highest 1 / (remaining hours x accelerators) less the
-      price of its chip runs first; the prices are those at which every chip is wanted as often as it is there.
+P4.2  For the lowest average completion time the pair with the highest worth less the price of its chip runs first; the
+      prices are those at which every chip is wanted as often as it is there. Worth is speed relative to the fastest
+      chip, over accelerators and over the remaining hours to the power of HASTE: 1 would be shortest first, which is
+      right where many wait; 0 looks at speed alone, which is right where all run.
 P4.3  Two asks may share an accelerator where that is worth more than both have by themselves.
 Arrays only.
 """
@@ -19,6 +21,7 @@ Ints = npt.NDArray[np.int64]
 
 NOWHERE = -1
 PRICE_STEPS = 80
+HASTE = 0.25
 
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
@@ -43,9 +46,15 @@ def by_share(share: Floats, received: Floats, size: Ints, capacity: Ints) -> Int
     return np.asarray(fill(order, share.shape[1], size, capacity))
 
 
+def completion_worth(hours: Floats, size: Ints) -> Floats:
+    """(J, P) worth of P4.2 for one accelerator; hours (J, P) to completion, 0 where they are infinite."""
+    fastest = hours.min(axis=1, keepdims=True)
+    return np.asarray(fastest ** (1.0 - HASTE) / hours / size[:, None])
+
+
 def by_completion(hours: Floats, size: Ints, capacity: Ints, price: Floats) -> Ints:
     """P4.2. hours (J, P) to completion, inf where it cannot run; `price` (P,) is the start and is changed in place."""
-    worth = 1.0 / (hours * size[:, None])
+    worth = completion_worth(hours, size)
     possible = np.isfinite(hours)
     for step in range(PRICE_STEPS):
         net = np.where(possible, worth - price, -np.inf)

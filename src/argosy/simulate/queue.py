@@ -17,7 +17,7 @@ import polars as pl
 from argosy.errors import BadInput, Problem
 from argosy.model.region import Region
 from argosy.model.snapshot import OBJECTIVES, Objective, PlaceAsk, PoolState, Snapshot
-from argosy.place.rounds import NOWHERE, Floats, Ints, by_completion, by_share, fill, pair_up
+from argosy.place.rounds import NOWHERE, Floats, Ints, by_completion, by_share, completion_worth, fill, pair_up
 from argosy.place.solve import solve
 from argosy.place.world import reduce
 from argosy.settings import Settings
@@ -241,8 +241,10 @@ class Queue:
         host = np.full(len(active), NOWHERE)
         if self.beside is None:
             return chosen, host
-        worth = 1.0 / hours
-        together = self.beside[kind[:, None], kind[None, :]] / left[active][:, None, None]
+        worth = completion_worth(hours, size)
+        # Beside another an ask is worth what its speed is of its speed alone.
+        alone = np.where(self.rate[kind] > 0, self.rate[kind], np.inf)
+        together = self.beside[kind[:, None], kind[None, :]] / alone[:, None, :] * worth[:, None, :]
         chosen, host = pair_up(chosen, worth, together, size)
         # Guests have left accelerators of their own: the next asks in line take them.
         used = np.bincount(
