@@ -6,7 +6,7 @@ export UV_SYSTEM_CERTS = 1
 UV = $$(python3 scripts/bootstrap.py)
 PLAN_REPORT = out/frontier-lab.html
 
-.PHONY: run test setup check docs bench-plan clean
+.PHONY: run test setup check docs bench-plan bench-place clean
 
 setup: ## Install uv and the locked dependencies into .venv
 	@uv=$(UV) && "$$uv" sync --frozen --quiet
@@ -26,6 +26,9 @@ docs: setup ## Write the generated pages of docs/
 
 bench-plan: setup ## The planning benchmark, short form
 	@uv=$(UV) && "$$uv" run --frozen python -m bench.plan --short
+
+bench-place: setup ## The placement benchmark on the shared traces, short form
+	@uv=$(UV) && "$$uv" run --frozen python -m bench.place --short
 
 clean: ## Remove what the other targets made
 	rm -rf .venv .tools out

@@ -9,11 +9,14 @@ import typer
 from argosy import __version__
 from argosy.cli.check import check
 from argosy.cli.compare import compare
+from argosy.cli.explain import explain
 from argosy.cli.init import init
 from argosy.cli.offers import offers
+from argosy.cli.place import place
 from argosy.cli.plan import plan
 from argosy.cli.price import price
 from argosy.cli.schema import schema
+from argosy.cli.simulate import simulate
 
 app = typer.Typer(
     name="argosy",
@@ -22,7 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-for command in (plan, price, compare, offers, check, init, schema):
+for command in (plan, price, compare, place, explain, simulate, offers, check, init, schema):
     app.command()(command)
 
 

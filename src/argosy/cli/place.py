@@ -8,9 +8,9 @@ from typing import Annotated, Any
 
 import typer
 from pydantic import ValidationError
-from rich.console import Console
 from rich.table import Table
 
+from argosy.cli.plan import output
 from argosy.cli.problems import EXIT_NO, EXIT_OK, print_json, reported
 from argosy.errors import BadInput, OutsideError, Problem
 from argosy.files import explain as explain_fields
@@ -120,7 +120,7 @@ def _json(path: Path) -> dict[str, Any]:
 
 
 def _tables(answer: Placement) -> None:
-    console = Console(width=110)
+    console = output()
     console.print(
         f"{answer.objective}: {answer.objective_value:,.4g}, gap {answer.gap_fraction:.2%}; {answer.price_note}"
     )

@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from argosy.cli.plan import output
 from argosy.cli.problems import print_json, reported
 from argosy.clock import Clock, SystemClock
 from argosy.errors import BadInput, Problem
@@ -176,4 +177,4 @@ def _table(answer: dict[str, Any]) -> None:
         for part, amount in rows:
             label = f"{name} {part}".strip().replace("_", " ")
             table.add_row(label, f"{amount:,.4g}" if isinstance(amount, float) else f"{amount}")
-    Console(width=100).print(table)
+    output().print(table)
