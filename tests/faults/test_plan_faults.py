@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import signal
@@ -11,10 +10,10 @@ import sys
 import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 from click.testing import Result
+from tests.support import worlds_plan as w
 from typer.testing import CliRunner
 
 from argosy.cli.main import app
@@ -28,19 +27,6 @@ from argosy.settings import Settings
 ROOT = Path(__file__).parents[2]
 STARTUP = ROOT / "examples" / "startup"
 SCALE_UP = ROOT / "examples" / "scale-up"
-
-
-def _support() -> ModuleType:
-    path = ROOT / "tests" / "support" / "worlds_plan.py"
-    spec = importlib.util.spec_from_file_location("support_worlds_plan", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-w = _support()
 
 
 COMMAND = [sys.executable, "-c", "from argosy.cli.main import main; main()"]

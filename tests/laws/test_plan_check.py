@@ -2,31 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
 from dataclasses import replace
 from functools import cache
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
+from tests.support import worlds_plan as w
 
 from argosy.plan.check import Recount, check
 from argosy.plan.values import Values
-
-
-def _support() -> ModuleType:
-    path = Path(__file__).parents[1] / "support" / "worlds_plan.py"
-    spec = importlib.util.spec_from_file_location("support_worlds_plan", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-w = _support()
 
 RULES = (
     "F3", "F4.A1", "F4.A2", "F4.A3", "F4.EX", "F4.H", "F4.X1", "F4.X2", "F4.PP", "F4.EQ", "F4.Y", "F4.C", "F4.N1",

@@ -3,29 +3,15 @@
 from __future__ import annotations
 
 import copy
-import importlib.util
 import random
 from collections.abc import Callable
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.support import worlds_plan as w
 
-
-def _support() -> ModuleType:
-    path = Path(__file__).parents[1] / "support" / "worlds_plan.py"
-    spec = importlib.util.spec_from_file_location("support_worlds_plan", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-w = _support()
 Json = dict[str, Any]
 MONTHS = 6
 SEEDS = st.integers(0, 10**6)

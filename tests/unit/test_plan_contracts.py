@@ -2,24 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-from types import ModuleType
-
 import pytest
+from tests.support import worlds_plan as w
 
-
-def _support() -> ModuleType:
-    path = Path(__file__).parents[1] / "support" / "worlds_plan.py"
-    spec = importlib.util.spec_from_file_location("support_worlds_plan", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-w = _support()
 YEAR = w.YEAR
 
 

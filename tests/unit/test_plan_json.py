@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import jsonschema
 import pytest
+from tests.support import plans
 
 from argosy.cli import plan_json
 from argosy.cli.plan_json import plan_document
@@ -24,16 +23,6 @@ RENEW = (
 )
 
 
-def _support() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("support_plans", ROOT / "tests" / "support" / "plans.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-plans = _support()
 ALL = {
     "small": plans.small,
     "frontier": plans.frontier,

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.util
 import io
 import random
 import threading
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
 from rich.console import Console
+from tests.support import worlds_plan as w
 from typer.testing import CliRunner
 
 from argosy.cli.main import app
@@ -35,18 +34,6 @@ from argosy.report import html
 from argosy.report.format import usd
 from argosy.report.unseen_sections import compared
 
-
-def _support() -> ModuleType:
-    path = Path(__file__).parents[1] / "support" / "worlds_plan.py"
-    spec = importlib.util.spec_from_file_location("support_worlds_plan", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-w = _support()
 Json = dict[str, Any]
 YEAR = w.YEAR
 GROWTH: Json = {"kind": "demand_growth", "trend_per_year_ratio": 0.5, "walk_per_month_ratio": 0.1}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import re
@@ -10,9 +9,9 @@ import stat
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
-from types import ModuleType
 
 import pytest
+from tests.support import plans
 
 from argosy.errors import ArgosyError, CheckFailed, OutsideError
 from argosy.model.decision import Plan
@@ -28,16 +27,6 @@ GOLDEN = ROOT / "golden" / "report-structure.json"
 VOID = {"meta", "link", "br", "hr", "img", "input"}
 
 
-def _support() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("support_plans", ROOT / "support" / "plans.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-plans = _support()
 ALL = {
     "small": plans.small,
     "frontier": plans.frontier,

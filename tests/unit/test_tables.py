@@ -2,30 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.util
 import io
-from pathlib import Path
-from types import ModuleType
 
 import pytest
 from rich.cells import cell_len
 from rich.console import Console
+from tests.support import plans
 
 from argosy.cli.tables import infeasible_tables, plan_tables
 from argosy.errors import CheckFailed
 from argosy.model.decision import Plan
 
-
-def _support() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("support_plans", Path(__file__).parents[1] / "support" / "plans.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-plans = _support()
 ALL = {
     "small": plans.small,
     "frontier": plans.frontier,
