@@ -19,6 +19,7 @@ from argosy.model.decision import (
     ContractDecision,
     Dispatch,
     Excuse,
+    FeeMargin,
     FootprintYear,
     Infeasible,
     LaterDecision,
@@ -69,6 +70,7 @@ def bare() -> Plan:
     empty = (
         "decisions", "later", "ports", "replicas", "sites", "capacity", "work", "dispatch", "prices", "price_terms",
         "cash", "commitments", "vendor_shares", "adequacy", "footprint", "excuses", "scenarios",
+        "fee_margins",
     )  # fmt: skip
     nothing = ("out_of_sample", "evpi_usd", "vss_usd", "hindsight_usd")
     return small().model_copy(update=dict.fromkeys((*empty, "regret"), ()) | dict.fromkeys(nothing))
@@ -251,6 +253,11 @@ def invented(
                    short=0.11 + 0.37 * i, unit="usd_per_accelerator_hour",
                    remedy=f"cut the fee by {0.11 + 0.37 * i:.2f} USD per accelerator-hour")
             for i, d in enumerate(d for d in decisions if not d.signed)
+        ),
+        "fee_margins": tuple(
+            FeeMargin(contract=d.contract, fee_usd_per_accelerator_hour=2.5,
+                      worth_usd_per_accelerator_hour=2.5 + 0.4 * (i % 3) if d.signed else 2.1)
+            for i, d in enumerate(decisions) if d.unit == "accelerators"
         ),
     }  # fmt: skip
     fields["out_of_sample"], fields["regret"] = _unseen(expected, "plans for the mean future alone", 0.9)

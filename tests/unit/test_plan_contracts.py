@@ -540,3 +540,28 @@ def test_a_site_is_built_at_least_at_its_smallest_power() -> None:
     committed = w.planned(w.world([w.on_demand(4.0)], [w.work(1.0)], sites=[SITE | {"min_mw": 0.5, "committed": True}]))
     assert committed.objective_usd == usd(4 * YEAR + 1_000 + 50_000)
     assert committed.sites[0].mw == pytest.approx(0.5)
+
+
+# ---- what a contract is worth at the margin
+
+
+def test_a_contract_between_its_bounds_is_worth_what_it_costs() -> None:
+    """F8.4. 4 of at most 10 are reserved, since 4 are needed all year: one more or less would not pay."""
+    plan = w.planned(w.world([w.sized(2.0), w.on_demand(3.0)], [w.work({"2026-01": 10.0, "2026-07": 4.0})]))
+    (margin,) = plan.fee_margins
+    assert margin.fee_usd_per_accelerator_hour == 2.0
+    assert 0 <= margin.worth_usd_per_accelerator_hour <= 3.0
+
+
+def test_a_contract_at_its_largest_size_is_worth_the_price_it_replaces() -> None:
+    """4 accelerators at most, 10 needed all year, 3 USD on demand: one more reserved hour replaces one at 3 USD."""
+    plan = w.planned(w.world([w.sized(2.0, 4.0), w.on_demand(3.0)], [w.work(10.0)]))
+    (margin,) = plan.fee_margins
+    assert margin.worth_usd_per_accelerator_hour == pytest.approx(3.0)
+
+
+def test_a_contract_that_is_too_dear_is_worth_what_it_would_replace() -> None:
+    """10 needed all year at 3 USD on demand: a reservation at 3.5 USD would have to cost 3."""
+    plan = w.planned(w.world([w.sized(3.5), w.on_demand(3.0)], [w.work(10.0)]))
+    (margin,) = plan.fee_margins
+    assert (margin.fee_usd_per_accelerator_hour, margin.worth_usd_per_accelerator_hour) == pytest.approx((3.5, 3.0))

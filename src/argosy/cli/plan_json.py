@@ -146,6 +146,9 @@ def _meaning(name: str, field: str, about: dict[str, Any]) -> str:
 
 # Fields whose record leaves them to their name and unit.
 _MEANINGS = {
+    "fee_margins": "Price of each contract beside what one more accelerator-hour of it is worth (F8.4).",
+    "fee_usd_per_accelerator_hour": "Committed fee as written.",
+    "worth_usd_per_accelerator_hour": "Fee at which one more unit of its size would neither gain nor lose.",
     "status": "What kind of answer this is.",
     "portfolio": "Name of the portfolio that was planned.",
     "title": "Title of the portfolio, for people.",

@@ -31,6 +31,19 @@ class Excuse(Record):
     """The smallest change that would do."""
 
 
+class FeeMargin(Record):
+    """What one more accelerator-hour of a contract is worth to the plan, beside what is asked for it.
+
+    It holds at the margin: for the size in the plan, or for the first unit of a contract that is not signed.
+    """
+
+    contract: str
+    fee_usd_per_accelerator_hour: float
+    """Committed fee as written."""
+    worth_usd_per_accelerator_hour: float
+    """Fee at which one more unit of its size would neither gain nor lose."""
+
+
 class Certificate(Record):
     """How far from optimal the plan can be at most, and for what data."""
 
@@ -348,6 +361,7 @@ class Plan(Record):
     vendor_shares: tuple[VendorShare, ...]
     adequacy: tuple[AdequacyMonth, ...]
     footprint: tuple[FootprintYear, ...]
+    fee_margins: tuple[FeeMargin, ...] = ()
     excuses: tuple[Excuse, ...]
     out_of_sample: OutOfSample | None = None
     """The plan in futures that it has not seen, beside simpler plans; null where none were drawn."""

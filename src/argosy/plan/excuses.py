@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from argosy.model.decision import Excuse
+from argosy.model.decision import Excuse, FeeMargin
 from argosy.model.supply import Supply
 from argosy.plan import delivery
 from argosy.plan.blocks import Block
@@ -37,6 +37,36 @@ def excuses(inputs: Inputs, values: Values, solution: Solution, template: Templa
             seen.add(row.contract)
             out.append(_unsigned(inputs, values, solution, template, k))
     out.extend(_unserved(inputs, values))
+    return tuple(out)
+
+
+def fee_margins(inputs: Inputs, values: Values, solution: Solution, template: Template) -> tuple[FeeMargin, ...]:
+    """F8.4 for every contract of accelerators that has a fee and is decided now: its fee and its worth at the margin.
+
+    F8.4  worth = fee - reduced cost / fee value * fee
+    """
+    out = []
+    position = first_columns(inputs.program).at("size")
+    for k, row in enumerate(inputs.world.sized):
+        assert row.commitment is not None
+        used = values.first["size"][k] > SMALL
+        tiers = [i for i, other in enumerate(inputs.world.sized) if other.contract == row.contract]
+        shown = used or (k == tiers[0] and not any(values.first["size"][i] > SMALL for i in tiers))
+        if row.unit != "accelerators" or row.build is not None or row.sign_month > 0 or not shown:
+            continue
+        value = _fee_value(inputs, solution, template.first.rows, k)
+        if value <= SMALL:
+            continue
+        cost = float(solution.reduced[position[k]])
+        if not used:
+            cost = _entry_cost(inputs, values, solution, template.second, k)
+        fee = row.commitment.committed_usd
+        worth = fee - cost / value * fee
+        out.append(
+            FeeMargin(
+                contract=row.contract, fee_usd_per_accelerator_hour=fee, worth_usd_per_accelerator_hour=max(0.0, worth)
+            )
+        )
     return tuple(out)
 
 

@@ -27,7 +27,7 @@ from argosy.model.supply import Supply
 from argosy.plan import delivery
 from argosy.plan.calendar import STANDARD_HOURS
 from argosy.plan.check import Recount, period_cost, tail_mean
-from argosy.plan.excuses import excuses
+from argosy.plan.excuses import excuses, fee_margins
 from argosy.plan.inputs import Inputs
 from argosy.plan.prices import price_terms, prices
 from argosy.plan.program import EXERCISE, EXIT, Floats
@@ -109,6 +109,7 @@ def plan(reader: Reader, certificate: Certificate, seed: int) -> Plan:
         vendor_shares=_vendor_shares(reader),
         adequacy=_adequacy(reader),
         footprint=_footprint(reader),
+        fee_margins=fee_margins(reader.inputs, reader.values, solution, reader.template),
         excuses=excuses(reader.inputs, reader.values, solution, reader.template),
     )
 

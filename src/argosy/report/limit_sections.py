@@ -11,7 +11,19 @@ from argosy.report import charts
 from argosy.report.charts import Series
 from argosy.report.decision_sections import NAME, contract_name, named
 from argosy.report.figure import Cell, Facts, Figure, Grid, Section, Table, columns, fixed
-from argosy.report.format import clip, count, listing, month, number, percent, plural, quantity, usd, words
+from argosy.report.format import (
+    clip,
+    count,
+    listing,
+    month,
+    number,
+    percent,
+    plural,
+    quantity,
+    usd,
+    usd_per_hour,
+    words,
+)
 from argosy.report.periods import Periods
 
 
@@ -44,6 +56,44 @@ def concentration(plan: Plan) -> Section | None:
     marked = any(v.limit_fraction is not None for v in shown)
     note = "The upright mark is the limit." if marked else "No limit is set."
     return Section("concentration", "Dependence on vendors", lead, (Figure(title, drawing, table, note),))
+
+
+def fee_margins(plan: Plan) -> Section | None:
+    """What each contract is worth at the margin, beside its price."""
+    if not plan.fee_margins:
+        return None
+    sizes = {d.contract: d for d in plan.decisions}
+    shown = sorted(plan.fee_margins, key=lambda m: (not sizes[m.contract].signed, m.contract))[:24]
+    best = max(plan.fee_margins, key=lambda m: m.worth_usd_per_accelerator_hour - m.fee_usd_per_accelerator_hour)
+    spare = best.worth_usd_per_accelerator_hour - best.fee_usd_per_accelerator_hour
+    lead = (
+        f"{clip(contract_name(plan, best.contract), 60)} leaves most: one more accelerator-hour is worth"
+        f" {usd_per_hour(best.worth_usd_per_accelerator_hour)}, {usd_per_hour(spare)} above its price."
+        if spare > 0
+        else "No contract is worth more at the margin than is asked for it."
+    )
+    title = "Worth of one more accelerator-hour of each contract, and its price"
+    drawing = charts.rows(
+        "worth", title, lead, [clip(contract_name(plan, m.contract), 40) for m in shown],
+        [Series("worth at the margin", 1, tuple(m.worth_usd_per_accelerator_hour for m in shown))],
+        unit="USD per accelerator-hour", ends=[usd_per_hour(m.worth_usd_per_accelerator_hour) for m in shown],
+        limits=[m.fee_usd_per_accelerator_hour for m in shown], write=lambda v: f"{v:.2f}",
+    )  # fmt: skip
+    table = Table(
+        caption=title,
+        columns=columns("Contract", "Signed", "#Price, USD", "#Worth, USD", "#Difference, USD"),
+        rows=tuple(
+            (clip(contract_name(plan, m.contract), NAME), "yes" if sizes[m.contract].signed else "no",
+             f"{m.fee_usd_per_accelerator_hour:.2f}", f"{m.worth_usd_per_accelerator_hour:.2f}",
+             f"{m.worth_usd_per_accelerator_hour - m.fee_usd_per_accelerator_hour:+.2f}")
+            for m in plan.fee_margins
+        ),
+    )  # fmt: skip
+    note = (
+        "The upright mark is the price asked. Above it, more of the contract would pay if more could be had; below it,"
+        " its price would have to fall. For a whole contract and a certified interval, ask `argosy price`."
+    )
+    return Section("worth", "Value of each contract", lead, (Figure(title, drawing, table, note),))
 
 
 def adequacy(plan: Plan) -> Section | None:

@@ -44,7 +44,7 @@ _SECTIONS = (
     ("decisions", decision_sections.decisions), ("later decisions", decision_sections.later),
     ("capacity and demand", supply_sections.capacity), ("internal prices", supply_sections.prices),
     ("cash", money_sections.cash), ("commitments", money_sections.commitments), ("risk", money_sections.risk),
-    ("unseen futures", unseen_sections.unseen),
+    ("unseen futures", unseen_sections.unseen), ("value of contracts", limit_sections.fee_margins),
     ("vendor shares", limit_sections.concentration), ("loss of one vendor or region", limit_sections.adequacy),
     ("carbon and power", limit_sections.footprint), ("what was not done", limit_sections.excuses),
     ("certificate", limit_sections.certificate), ("recomputation", limit_sections.recompute),
