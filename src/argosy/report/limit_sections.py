@@ -77,7 +77,8 @@ def fee_margins(plan: Plan) -> Section | None:
         "worth", title, lead, [clip(contract_name(plan, m.contract), 40) for m in shown],
         [Series("worth at the margin", 1, tuple(m.worth_usd_per_accelerator_hour for m in shown))],
         unit="USD per accelerator-hour", ends=[usd_per_hour(m.worth_usd_per_accelerator_hour) for m in shown],
-        limits=[m.fee_usd_per_accelerator_hour for m in shown], write=lambda v: f"{v:.2f}",
+        limits=[m.fee_usd_per_accelerator_hour for m in shown], limit_name="price asked",
+        write=lambda v: f"{v:.2f}",
     )  # fmt: skip
     table = Table(
         caption=title,
@@ -91,7 +92,7 @@ def fee_margins(plan: Plan) -> Section | None:
     )  # fmt: skip
     note = (
         "The upright mark is the price asked. Above it, more of the contract would pay if more could be had; below it,"
-        " its price would have to fall. For a whole contract and a certified interval, ask `argosy price`."
+        " its price would have to fall. For a whole contract and a certified interval, ask argosy price."
     )
     return Section("worth", "Value of each contract", lead, (Figure(title, drawing, table, note),))
 
