@@ -9,7 +9,7 @@ PLAN_REPORT = out/frontier-lab.html
 .PHONY: run test setup check docs bench-plan bench-place clean
 
 setup: ## Install uv and the locked dependencies into .venv
-	@uv=$(UV) && "$$uv" sync --frozen --quiet
+	@uv=$(UV) && "$$uv" sync --frozen --quiet --compile-bytecode
 
 run: setup ## Plan the bundled frontier-lab example over 16 futures: tables here, report in out/
 	@mkdir -p out && uv=$(UV) && "$$uv" run --frozen argosy plan examples/frontier-lab --scenarios 16 --report $(PLAN_REPORT)

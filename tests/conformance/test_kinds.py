@@ -131,9 +131,9 @@ def test_kind_is_a_documented_record_called_like_its_file(folder: str, name: str
 
 @pytest.mark.parametrize(("folder", "name"), ALL)
 def test_every_field_is_described(folder: str, name: str) -> None:
-    fields = kind_of(folder, name).model_fields
+    fields = kind_of(folder, name).model_json_schema()["properties"]
     # `kind` is described by the class itself.
-    assert [n for n, field in fields.items() if n != "kind" and not (field.description or "").strip()] == []
+    assert [n for n, field in fields.items() if n != "kind" and not field.get("description", "").strip()] == []
 
 
 @pytest.mark.parametrize("full", [False, True], ids=["minimal", "full"])
