@@ -44,14 +44,6 @@ class Axis:
         """Positions of a family as a slice."""
         return slice(self.offsets[name], self.offsets[name] + int(np.prod(self.shapes[name])))
 
-    def family_of(self, position: int) -> tuple[str, tuple[int, ...]]:
-        """Which family a position belongs to, and its index there."""
-        for name, shape in self.shapes.items():
-            count = int(np.prod(shape))
-            if self.offsets[name] <= position < self.offsets[name] + count:
-                return name, tuple(int(i) for i in np.unravel_index(position - self.offsets[name], shape))
-        raise IndexError(position)
-
 
 def first_columns(program: Program) -> Axis:
     """Columns decided before the future is known."""

@@ -27,11 +27,6 @@ class Columns:
     value: Floats
     """(nonzeros,)"""
 
-    def dot(self, x: Floats, rows: int) -> Floats:
-        """The product with a vector of columns: (rows,)."""
-        per_column = np.repeat(x, np.diff(self.start))
-        return np.asarray(np.bincount(self.index, weights=self.value * per_column, minlength=rows), dtype=float)
-
 
 class Triplets:
     """Collects entries in blocks; `columns` gives the column-wise matrix."""
