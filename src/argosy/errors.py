@@ -69,3 +69,32 @@ class OutsideError(ArgosyError):
 
     code = "outside.failed"
     retryable = True
+
+
+class StartRefused(ArgosyError):
+    """An engine will not start a run: no capacity now, or never as it was ordered."""
+
+    code = "run.refused"
+
+    def __init__(self, reason: str, message: str, *, retryable: bool) -> None:
+        self.reason, self.retryable = reason, retryable
+        super().__init__(message)
+
+
+class Conflict(ArgosyError):
+    """Somebody else changed it first, or holds the lease; nothing was changed."""
+
+    code = "store.conflict"
+    retryable = True
+
+
+class Denied(ArgosyError):
+    """The key does not allow this; nothing was changed."""
+
+    code = "access.denied"
+
+
+class NotFound(ArgosyError):
+    """There is nothing by that name that the caller may see."""
+
+    code = "not_found"

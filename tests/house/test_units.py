@@ -26,6 +26,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 # Names without a unit in them, each with the reason.
 UNITLESS = {
+    "cpus": "a count of cores",
     "probability": "a probability is a number from 0 to 1 and nothing else",
     "demand_factor": "a factor on an amount",
     "price_factor": "a factor on a price",

@@ -1,0 +1,1 @@
+"""Api: the HTTP interface. It only translates."""

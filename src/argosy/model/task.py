@@ -1,0 +1,139 @@
+"""Task: what a user asks to be run, in the words of a SkyPilot task file, reduced to what placement and drivers need.
+
+`files` makes one from YAML, the store keeps it, drivers start it. Values of secrets are never part of a task.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from annotated_types import Ge, Gt, Le, Len
+
+from argosy.model.load import Residency
+from argosy.record import Id, Record, Text
+from argosy.units import Fraction, Usd
+
+OnUnreachable = Literal["wait", "fence-then-replace", "replace-now"]
+RestartEvent = Literal["no-capacity", "interruption", "error"]
+
+Name = Annotated[str, Len(1, 63)]
+
+
+class Choice(Record):
+    """One set of resources that a task accepts, for each of its nodes."""
+
+    vendor: Id | None = None
+    """Vendor, by our id; None accepts any."""
+    region: Id | None = None
+    """Region, as the vendor writes it; None accepts any."""
+    zone: Text | None = None
+    """Zone within the region; None accepts any."""
+    silicon: Text | None = None
+    """Type of chip as written, for example H100; None needs no accelerator."""
+    accelerators: Annotated[float, Ge(0), Le(100_000)] = 0
+    """Accelerators on each node; below 1 is a share of one."""
+    cpus: Annotated[float, Gt(0), Le(100_000)] | None = None
+    """Least CPU cores on each node; None: what comes with the rest."""
+    memory_gib: Annotated[float, Gt(0), Le(10_000_000)] | None = None
+    """Least memory on each node."""
+    disk_gib: Annotated[float, Gt(0), Le(10_000_000)] | None = None
+    """Least disk on each node."""
+    instance_type: Text | None = None
+    """Machine type of the vendor; None accepts any."""
+    spot: bool = False
+    """Whether capacity is asked for that may be taken away."""
+    image: Text | None = None
+    """Machine or container image."""
+
+
+class Recovery(Record):
+    """What to do when the task ends without success."""
+
+    max_restarts_on_errors: Annotated[int, Ge(0), Le(1_000_000)] = 0
+    """Restarts after the task's own failure."""
+    exit_codes: tuple[Annotated[int, Ge(0), Le(255)], ...] = ()
+    """Exit codes that never count as the task's own failure."""
+    on_events: tuple[RestartEvent, ...] = ("no-capacity", "interruption")
+    """Which events lead to another attempt; `error` asks for restarts after the task's own failure."""
+    max_wait_seconds: Annotated[float, Gt(0)] | None = None
+    """How long attempts may go on without running; None: for ever."""
+    eager_next_region: bool = False
+    """Whether to leave the region at once when capacity was taken away, instead of trying it again first."""
+
+
+class Checkpoint(Record):
+    """Where the task writes its checkpoints."""
+
+    prefix: Text
+    """Place that every node can read and write: a path, or a URL of an object store."""
+    gib: Annotated[float, Ge(0)] = 0.0
+    """Size of one checkpoint."""
+    every_seconds: Annotated[float, Gt(0)] | None = None
+    """How often one is written; what is lost when the task is stopped."""
+
+
+class PlacementRules(Record):
+    """The `placement:` block: what no other system's task file can say."""
+
+    residency: Residency = Residency()
+    """Where the task, its data and its checkpoints may be."""
+    data: tuple[Id, ...] = ()
+    """Datasets that must lie in the region where it runs."""
+    checkpoint: Checkpoint | None = None
+    """Checkpoints; None restarts from the beginning."""
+    deadline: datetime | None = None
+    """Instant by which it must be done."""
+    value_usd_per_hour: Usd | None = None
+    """What an hour of it is worth; None: placed when capacity is free, after all that say their worth."""
+    idempotent: bool = False
+    """Whether two copies at once do no harm."""
+    on_unreachable: OnUnreachable = "fence-then-replace"
+    """What to do once its nodes could not be seen for the grace time."""
+    unreachable_grace_seconds: Annotated[float, Ge(0)] = 300.0
+    """How long its nodes may be out of sight before `on_unreachable` applies."""
+    keep_healthy_nodes: bool = False
+    """Whether one node may be replaced while the others go on."""
+
+
+class Task(Record):
+    """One thing to run."""
+
+    name: Name
+    """Name for people; need not be unique."""
+    nodes: Annotated[int, Ge(1), Le(100_000)] = 1
+    """Nodes, all or none."""
+    choices: Annotated[tuple[Choice, ...], Len(min_length=1)] = (Choice(),)
+    """Resources that would do."""
+    ordered: bool = False
+    """Whether the choices are in order of preference; otherwise the cheapest is taken."""
+    setup: str | None = None
+    """Shell script before the work, on every node."""
+    run: str | None = None
+    """Shell script of the work, on every node."""
+    envs: dict[str, str] = {}
+    """Environment; never secret."""
+    secrets: tuple[str, ...] = ()
+    """Names of secret environment variables; their values are kept apart."""
+    workdir: Text | None = None
+    """Folder that the work starts in, absolute."""
+    file_mounts: dict[str, str | dict[str, Any]] = {}
+    """Path on the node to what is put there: a path, a URL, or a store in SkyPilot's words."""
+    service: dict[str, Any] | None = None
+    """SkyPilot's service block, kept as written."""
+    labels: dict[str, str] = {}
+    """Labels for the engine."""
+    ports: tuple[str, ...] = ()
+    """Ports to open."""
+    recovery: Recovery = Recovery()
+    """What to do when it ends without success."""
+    max_usd_per_hour: Annotated[float, Gt(0)] | None = None
+    """Most that one hour may cost, all nodes together."""
+    max_duration_seconds: Annotated[float, Gt(0)] | None = None
+    """Longest time in RUNNING before it is stopped."""
+    priority: Annotated[int, Ge(-1000), Le(1000)] = 0
+    """Higher first among tasks of equal worth."""
+    spot_goodput_fraction: Fraction = 0.9
+    """Useful share of the time on spot capacity."""
+    placement: PlacementRules = PlacementRules()
+    """Residency, data, checkpoints, deadline, worth, and what may happen to it."""

@@ -1,0 +1,1 @@
+"""Store: where jobs, runs, events, keys and decisions rest, on SQLite or PostgreSQL."""
