@@ -6,6 +6,7 @@ Both are arguments everywhere. `cli` makes the real ones; tests and `simulate` m
 from __future__ import annotations
 
 import hashlib
+import secrets
 import time
 from datetime import UTC, datetime
 from typing import Protocol
@@ -58,3 +59,8 @@ def rng(seed: int, *labels: str) -> np.random.Generator:
     """
     digest = hashlib.sha256("\x1f".join(labels).encode()).digest()
     return np.random.Generator(np.random.PCG64([seed, *np.frombuffer(digest[:16], dtype="<u4").tolist()]))
+
+
+def unguessable(size: int = 32) -> str:
+    """A token of so many random bytes, for keys and leases: nobody can guess it, and no seed repeats it."""
+    return secrets.token_hex(size)

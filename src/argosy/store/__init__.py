@@ -1,1 +1,11 @@
-"""Store: where jobs, runs, events, keys and decisions rest, on SQLite or PostgreSQL."""
+"""Store: where jobs, runs, events, keys and decisions rest, on SQLite or PostgreSQL.
+
+The event log is the truth; the tables of jobs, runs, penalties and cordons are a fold over it (`fold`), written in the
+same transaction, and `recount` replays the log to compare. Nothing here decides anything.
+"""
+
+from argosy.store.change import Change, NewRun
+from argosy.store.recount import Recount
+from argosy.store.store import Key, Lease, NewJob, Store
+
+__all__ = ["Change", "Key", "Lease", "NewJob", "NewRun", "Recount", "Store"]

@@ -1,0 +1,249 @@
+"""Reader: everything that the database answers without being changed. Reads see the last commit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from pydantic import SecretStr
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from argosy.clock import Clock
+from argosy.errors import NotFound, OutsideError
+from argosy.model.job import Event, Job, Run
+from argosy.model.task import Task
+from argosy.store import tables as t
+from argosy.store.fold import State, empty, fold, state_hash
+from argosy.store.recount import Recount, broken_rules, differences
+from argosy.store.rows import JOB_COLUMNS, LEASE_COLUMNS, RUN_COLUMNS, AnyRow, event_of, job_of, run_of, to_instant
+
+ACTIVE = sa.text(t.ACTIVE)
+_OPEN = sa.text(t.OPEN)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A placement that was decided."""
+
+    id: str
+    at: datetime
+    placement: dict[str, Any]
+    members: dict[str, list[str]]
+    """Ask of the placement to the jobs behind it."""
+
+
+class Reader:
+    """Reads one database."""
+
+    def __init__(self, engine: Engine, clock: Clock) -> None:
+        self.engine, self.clock = engine, clock
+        self.on_postgresql = engine.dialect.name == "postgresql"
+
+    def job(self, name: str, *, project: str | None = None) -> Job:
+        """One job. NotFound when there is none that the project may see."""
+        with self._read() as connection:
+            found = self._jobs_by_id(connection, [name])
+        if not found or (project is not None and found[0].project != project):
+            raise NotFound(f"there is no job {name}")
+        return found[0]
+
+    def jobs(
+        self,
+        *,
+        project: str | None = None,
+        statuses: Sequence[str] = (),
+        name: str | None = None,
+        open_only: bool = False,
+        before: int | None = None,
+        limit: int | None = 100,
+    ) -> list[tuple[int, Job, Run | None]]:
+        """Jobs, newest first, with serial number and newest run; `before` goes on after a page's last serial."""
+        newest = sa.and_(t.runs.c.job == t.jobs.c.id, t.runs.c.epoch == t.jobs.c.epoch)
+        columns = [t.runs.c[column].label(f"run_{column}") for column in RUN_COLUMNS]
+        query = sa.select(t.jobs, *columns).select_from(t.jobs.outerjoin(t.runs, newest))
+        query = query.order_by(t.jobs.c.serial.desc()).limit(limit)
+        for wanted, column in ((project, t.jobs.c.project), (name, t.jobs.c.name)):
+            if wanted is not None:
+                query = query.where(column == wanted)
+        if statuses:
+            query = query.where(t.jobs.c.status.in_(list(statuses)))
+        if open_only:
+            query = query.where(sa.text("jobs." + t.OPEN))
+        if before is not None:
+            query = query.where(t.jobs.c.serial < before)
+        with self._read() as connection:
+            rows = connection.execute(query).mappings().all()
+        return [
+            (row["serial"], job_of(row), None if row["run_id"] is None else run_of(_prefixed(row, "run_")))
+            for row in rows
+        ]
+
+    def open_jobs(self) -> list[Job]:
+        """Jobs that did not end, oldest first."""
+        with self._read() as connection:
+            return [
+                job_of(row)
+                for row in connection.execute(sa.select(t.jobs).where(_OPEN).order_by(t.jobs.c.serial)).mappings()
+            ]
+
+    def jobs_named(self, ids: Sequence[str]) -> dict[str, Job]:
+        """Jobs by id; those that are not there are left out."""
+        with self._read() as connection:
+            return {job.id: job for job in self._jobs_by_id(connection, ids)}
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """How many jobs and runs there are in each state."""
+        with self._read() as connection:
+            return {
+                name: {
+                    row[0]: row[1]
+                    for row in connection.execute(sa.select(table.c.status, sa.func.count()).group_by(table.c.status))
+                }
+                for name, table in (("jobs", t.jobs), ("runs", t.runs))
+            }
+
+    def runs(self, job: str) -> list[Run]:
+        """All runs of a job, in order."""
+        with self._read() as connection:
+            rows = connection.execute(sa.select(t.runs).where(t.runs.c.job == job).order_by(t.runs.c.epoch)).mappings()
+            return [run_of(row) for row in rows]
+
+    def run(self, name: str) -> Run | None:
+        """One run; None when there is none."""
+        with self._read() as connection:
+            row = connection.execute(sa.select(t.runs).where(t.runs.c.id == name)).mappings().one_or_none()
+        return None if row is None else run_of(row)
+
+    def active_runs(self) -> list[Run]:
+        """All runs that did not end."""
+        with self._read() as connection:
+            return [
+                run_of(row)
+                for row in connection.execute(sa.select(t.runs).where(ACTIVE).order_by(t.runs.c.id)).mappings()
+            ]
+
+    def tasks(self, hashes: Sequence[str]) -> dict[str, Task]:
+        """Tasks by hash."""
+        found: dict[str, Task] = {}
+        with self._read() as connection:
+            for part in chunks(sorted(set(hashes))):
+                for row in connection.execute(sa.select(t.tasks).where(t.tasks.c.hash.in_(part))):
+                    found[row.hash] = Task.model_validate(row.task, strict=False)
+        return found
+
+    def secrets(self, job: str) -> dict[str, SecretStr]:
+        """Values of a job's secrets; empty once it ended."""
+        with self._read() as connection:
+            row = connection.execute(sa.select(t.secrets.c.secret).where(t.secrets.c.job == job)).one_or_none()
+        return {} if row is None else {name: SecretStr(value) for name, value in row.secret.items()}
+
+    def events(self, *, after: int = 0, job: str | None = None, limit: int = 1000) -> list[Event]:
+        """Events with higher numbers, in order."""
+        query = sa.select(t.events).where(t.events.c.number > after).order_by(t.events.c.number).limit(limit)
+        if job is not None:
+            query = query.where(t.events.c.job == job)
+        with self._read() as connection:
+            return [event_of(row) for row in connection.execute(query).mappings()]
+
+    def penalties(self) -> dict[str, tuple[float, datetime]]:
+        """Weight of each location that failed, and since when it decays."""
+        with self._read() as connection:
+            return {
+                row.location: (row.weight, to_instant(row.at)) for row in connection.execute(sa.select(t.penalties))
+            }
+
+    def cordons(self) -> dict[str, bool]:
+        """What is cordoned, and whether it is drained."""
+        with self._read() as connection:
+            return {
+                row.target: row.drain for row in connection.execute(sa.select(t.cordons).order_by(t.cordons.c.target))
+            }
+
+    def now(self) -> datetime:
+        """The instant by the clock that leases go by: the database's on PostgreSQL, ours on SQLite."""
+        with self._read() as connection:
+            return self._now(connection)
+
+    def decisions(self, *, limit: int = 20, before: int | None = None) -> list[Decision]:
+        """Newest decisions first."""
+        query = sa.select(t.decisions).order_by(t.decisions.c.serial.desc()).limit(limit)
+        if before is not None:
+            query = query.where(t.decisions.c.serial < before)
+        with self._read() as connection:
+            return [
+                Decision(row.id, to_instant(row.at), row.placement, row.members) for row in connection.execute(query)
+            ]
+
+    def recount(self) -> Recount:
+        """Replay the whole log and compare it with the tables, in one snapshot of the database."""
+        state, last = empty(), 0
+        with self._read() as connection:
+            if self.on_postgresql:
+                connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            tables = self._state(connection)
+            problems = []
+            while (
+                page := connection.execute(
+                    sa.select(t.events).where(t.events.c.number > last).order_by(t.events.c.number).limit(10_000)
+                )
+                .mappings()
+                .all()
+            ):
+                for row in page:
+                    if row["number"] != last + 1:
+                        problems.append(f"event {last + 1} is missing")
+                    last = row["number"]
+                fold(state, [event_of(row) for row in page])
+        problems += differences(state, tables) + broken_rules(tables)
+        return Recount(last, state_hash(state), state_hash(tables), tuple(problems))
+
+    # --- Inside
+
+    @contextmanager
+    def _read(self) -> Iterator[Connection]:
+        try:
+            with self.engine.connect().execution_options(writing=False) as connection:
+                yield connection
+        except SQLAlchemyError as error:
+            cause = type(getattr(error, "orig", None) or error).__name__
+            raise OutsideError(f"the store cannot be read ({cause})") from error
+
+    def _now(self, connection: Connection) -> datetime:
+        if not self.on_postgresql:
+            return self.clock.now()
+        at: datetime = connection.exec_driver_sql("SELECT clock_timestamp()").scalar_one()
+        return at
+
+    def _jobs_by_id(self, connection: Connection, ids: Sequence[str]) -> list[Job]:
+        found: dict[str, Job] = {}
+        for part in chunks(list(ids)):
+            for row in connection.execute(sa.select(t.jobs).where(t.jobs.c.id.in_(part))).mappings():
+                found[row["id"]] = job_of(row)
+        return [found[name] for name in ids if name in found]
+
+    def _state(self, connection: Connection) -> State:
+        state = empty()
+        for row in connection.execute(sa.select(t.jobs)).mappings():
+            state["jobs"][row["id"]] = {name: row[name] for name in JOB_COLUMNS}
+        for row in connection.execute(sa.select(t.runs)).mappings():
+            state["runs"][row["id"]] = {name: row[name] for name in RUN_COLUMNS if name not in LEASE_COLUMNS}
+        for row in connection.execute(sa.select(t.penalties)).mappings():
+            state["penalties"][row["location"]] = {"weight": row["weight"], "at": row["at"]}
+        for row in connection.execute(sa.select(t.cordons)).mappings():
+            state["cordons"][row["target"]] = {"drain": row["drain"], "at": row["at"]}
+        return state
+
+
+def _prefixed(row: AnyRow, prefix: str) -> dict[str, Any]:
+    return {name: row[prefix + name] for name in RUN_COLUMNS}
+
+
+def chunks(names: list[str], size: int = 5000) -> Iterator[list[str]]:
+    """The names in parts that one statement takes."""
+    for start in range(0, len(names), size):
+        yield names[start : start + size]

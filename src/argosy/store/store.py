@@ -1,0 +1,412 @@
+"""Store: everything that is asked of the database, as methods with records in and out.
+
+Reads see the last commit. Writes go through one writer for each process (`writer`). On PostgreSQL a writing transaction
+takes the row of the event counter first, so that all replicas write one after the other, event numbers have no gaps and
+follow the order of commits, and no two writers can wait for each other in a circle.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Literal, TypeVar
+
+import sqlalchemy as sa
+from pydantic import SecretStr
+from sqlalchemy import Connection
+
+from argosy.clock import Clock, unguessable
+from argosy.errors import Conflict, NotFound
+from argosy.model.job import JOB_ENDS, Job, Run
+from argosy.model.task import Task
+from argosy.store import tables as t
+from argosy.store.apply import Applied, apply_changes
+from argosy.store.change import Change
+from argosy.store.engine import migrate, open_engine
+from argosy.store.reader import ACTIVE, Reader, chunks
+from argosy.store.rows import (
+    digest,
+    job_of,
+    run_of,
+    to_instant,
+    to_row,
+    to_text,
+)
+from argosy.store.writer import Writer
+
+T = TypeVar("T")
+Role = Literal["viewer", "submitter", "operator", "admin"]
+KEPT_DECISIONS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """A job to be submitted."""
+
+    task: Task
+    secrets: Mapping[str, SecretStr] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key of the interface."""
+
+    id: str
+    project: str
+    role: Role
+    revoked_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A named right that one replica has until it expires; a later holder has a higher epoch."""
+
+    name: str
+    owner: str
+    epoch: int
+    expires_at: datetime
+
+
+class Store(Reader):
+    """One database."""
+
+    def __init__(self, url: str, clock: Clock, *, token: Callable[[], str] = lambda: unguessable(8)) -> None:
+        """Open, and bring up to date. OutsideError when it cannot be opened."""
+        engine = open_engine(url)
+        migrate(engine)
+        super().__init__(engine, clock)
+        self.token = token
+        self.writer = Writer(self.engine, self._begin)
+        self.id = self._write(self._identity)
+
+    def close(self) -> None:
+        """Let go of all connections."""
+        self.engine.dispose()
+
+    # --- Submitting
+
+    def submit(
+        self, new: Sequence[NewJob], *, project: str, key: str | None = None, request_hash: str = ""
+    ) -> list[Job]:
+        """Keep jobs, all or none. With an idempotency key the same request again gives the same jobs.
+
+        Conflict when the key was used for another request.
+        """
+        hashes = [task_hash(job.task) for job in new]
+        request_hash = request_hash or digest(hashes)
+
+        def work(connection: Connection) -> list[Job]:
+            at = self._now(connection)
+            if key is not None:
+                known = connection.execute(
+                    sa.select(t.idempotency).where(t.idempotency.c.project == project, t.idempotency.c.key == key)
+                ).one_or_none()
+                if known is not None:
+                    if known.request_hash != request_hash:
+                        raise Conflict(f"the idempotency key {key!r} was used for another request")
+                    return self._jobs_by_id(connection, known.jobs)
+            first = self._count(connection, "jobs", len(new))
+            made = [
+                Job(
+                    id=f"{self.id}-{first + i}",
+                    project=project,
+                    name=job.task.name,
+                    task_hash=hashes[i],
+                    created_at=at,
+                    changed_at=at,
+                )
+                for i, job in enumerate(new)
+            ]
+            number = self._count(connection, "events", len(new))
+            self._keep_tasks(connection, {h: job.task for h, job in zip(hashes, new, strict=True)})
+            rows = [to_row({**dict(job), "version": number + i}) for i, job in enumerate(made)]
+            connection.execute(sa.insert(t.jobs), [{**row, "serial": first + i} for i, row in enumerate(rows)])
+            connection.execute(
+                sa.insert(t.events),
+                [
+                    {
+                        "number": number + i,
+                        "at": to_text(at),
+                        "kind": "Submitted",
+                        "job": row["id"],
+                        "run": None,
+                        "body": {"job": {k: v for k, v in row.items() if k not in ("id", "version")}},
+                    }
+                    for i, row in enumerate(rows)
+                ],
+            )
+            hidden = [
+                {"job": row["id"], "secret": {k: v.get_secret_value() for k, v in job.secrets.items()}}
+                for row, job in zip(rows, new, strict=True)
+                if job.secrets
+            ]
+            if hidden:
+                connection.execute(sa.insert(t.secrets), hidden)
+            if key is not None:
+                ids = [job.id for job in made]
+                connection.execute(
+                    sa.insert(t.idempotency),
+                    {"project": project, "key": key, "request_hash": request_hash, "jobs": ids, "at": to_text(at)},
+                )
+            return [job_of(row) for row in rows]
+
+        return self._write(work) if new else []
+
+    def request_cancel(self, ids: Sequence[str], *, project: str | None = None) -> list[Job]:
+        """Ask for the end of jobs; those that ended stay as they are. NotFound names one that is not there."""
+
+        def work(connection: Connection) -> list[Job]:
+            found = {job.id: job for job in self._jobs_by_id(connection, ids)}
+            for name in ids:
+                if name not in found or (project is not None and found[name].project != project):
+                    raise NotFound(f"there is no job {name}")
+            changes = []
+            for job in found.values():
+                if job.status in JOB_ENDS or job.cancel:
+                    continue
+                fields: dict[str, Any] = {"cancel": True, "status": "CANCELLING", "reason": "CancelRequested"}
+                if job.run is None:
+                    fields |= {"status": "CANCELLED", "reason": "Cancelled"}
+                changes.append(Change("CancelRequested", job.id, job.version, fields, drop_secrets=job.run is None))
+            self._apply(connection, changes)
+            return self._jobs_by_id(connection, ids)
+
+        return self._write(work)
+
+    # --- Changing
+
+    def apply(self, changes: Sequence[Change], *, owner: str, lease_seconds: float, fence: Lease | None) -> Applied:
+        """Make each change whose job and run are still as they were when it was decided; discard the others.
+
+        With `fence` nothing at all is changed, and Conflict raised, unless that lease is still held.
+        """
+        if not changes:
+            return Applied((), (), ())
+
+        def work(connection: Connection) -> Applied:
+            at = self._now(connection)
+            if fence is not None:
+                row = connection.execute(sa.select(t.leases).where(t.leases.c.name == fence.name)).one_or_none()
+                if row is None or (row.owner, row.epoch) != (fence.owner, fence.epoch) or row.expires_at <= to_text(at):
+                    raise Conflict(
+                        f"the lease {fence.name} of epoch {fence.epoch} is no longer held; nothing was changed"
+                    )
+            return self._apply(connection, changes, owner=owner, expires=at + timedelta(seconds=lease_seconds))
+
+        return self._write(work)
+
+    def lease(self, name: str, owner: str, seconds: float, held: Lease | None = None) -> Lease | None:
+        """Take or prolong a lease; None while another holds it. Taking it anew raises its epoch."""
+
+        def work(connection: Connection) -> Lease | None:
+            at = self._now(connection)
+            until = at + timedelta(seconds=seconds)
+            row = connection.execute(sa.select(t.leases).where(t.leases.c.name == name)).one_or_none()
+            if row is None:
+                epoch = 1
+                connection.execute(
+                    sa.insert(t.leases), {"name": name, "owner": owner, "epoch": 1, "expires_at": to_text(until)}
+                )
+                return Lease(name, owner, 1, until)
+            same = held is not None and (row.owner, row.epoch) == (held.owner, held.epoch)
+            if not same and row.owner != owner and row.expires_at > to_text(at):
+                return None
+            epoch = row.epoch if same else row.epoch + 1
+            connection.execute(
+                sa.update(t.leases)
+                .where(t.leases.c.name == name)
+                .values(owner=owner, epoch=epoch, expires_at=to_text(until))
+            )
+            return Lease(name, owner, epoch, until)
+
+        return self._write(work)
+
+    def release(self, lease: Lease) -> None:
+        """Give a lease back, so that another need not wait for its end."""
+
+        def work(connection: Connection) -> None:
+            mine = (t.leases.c.name == lease.name, t.leases.c.owner == lease.owner, t.leases.c.epoch == lease.epoch)
+            connection.execute(sa.update(t.leases).where(*mine).values(expires_at=to_text(self._now(connection))))
+
+        self._write(work)
+
+    def claim(self, owner: str, drivers: Sequence[str], seconds: float, *, anew: bool = False) -> list[Run]:
+        """Active runs that `owner` looks after from now on: its own, and those whose lease ran out.
+
+        A run that changes hands gets a new token, so that its former owner can change nothing; `anew` gives new tokens
+        to its own runs too, which a process does once when it starts.
+        """
+
+        def work(connection: Connection) -> list[Run]:
+            at = self._now(connection)
+            until = to_text(at + timedelta(seconds=seconds))
+            mine, over = t.runs.c.lease_owner == owner, t.runs.c.lease_expires_at <= to_text(at)
+            theirs = over if not anew else sa.or_(over, mine)
+            scope = (ACTIVE, t.runs.c.driver.in_(list(drivers)))
+            if not anew:
+                connection.execute(sa.update(t.runs).where(*scope, mine).values(lease_expires_at=until))
+                theirs = sa.and_(over, sa.not_(mine))
+            taken = connection.execute(sa.select(t.runs.c.id).where(*scope, theirs)).scalars().all()
+            if taken:
+                connection.execute(
+                    sa.update(t.runs)
+                    .where(t.runs.c.id == sa.bindparam("_id"))
+                    .values(lease_owner=owner, lease_expires_at=until, token=sa.bindparam("_token")),
+                    [{"_id": name, "_token": self.token()} for name in taken],
+                )
+            rows = connection.execute(sa.select(t.runs).where(*scope, mine).order_by(t.runs.c.id)).mappings()
+            return [run_of(row) for row in rows]
+
+        return self._write(work)
+
+    def seen(self, tokens: Mapping[str, str]) -> None:
+        """Note that the engine knew these runs just now: run to its token."""
+        if not tokens:
+            return
+
+        def work(connection: Connection) -> None:
+            at = to_text(self._now(connection))
+            connection.execute(
+                sa.update(t.runs)
+                .where(t.runs.c.id == sa.bindparam("_id"), t.runs.c.token == sa.bindparam("_token"))
+                .values(seen_at=at),
+                [{"_id": run, "_token": token} for run, token in tokens.items()],
+            )
+
+        self._write(work)
+
+    def cordon(self, target: str, *, drain: bool = False) -> None:
+        """Let nothing new start on a vendor, region, pool or node; `drain` also moves what runs there."""
+        self._cordon("Drained" if drain else "Cordoned", target, drain)
+
+    def uncordon(self, target: str) -> None:
+        """Let new work start there again. NotFound when it was not cordoned."""
+        if target not in self.cordons():
+            raise NotFound(f"{target} is not cordoned; cordoned: {', '.join(self.cordons()) or 'nothing'}")
+        self._cordon("Uncordoned", target, None)
+
+    # --- Decisions
+
+    def decided(self, decision: str, placement: Mapping[str, Any], members: Mapping[str, Sequence[str]]) -> None:
+        """Keep a decision before anything of it is carried out. Old ones are dropped."""
+
+        def work(connection: Connection) -> None:
+            known = connection.execute(sa.select(t.decisions.c.id).where(t.decisions.c.id == decision)).first()
+            if known is not None:
+                return
+            serial = self._count(connection, "decisions", 1)
+            row = {"id": decision, "serial": serial, "at": to_text(self._now(connection))}
+            kept = {name: list(jobs) for name, jobs in members.items()}
+            connection.execute(sa.insert(t.decisions), {**row, "placement": dict(placement), "members": kept})
+            connection.execute(sa.delete(t.decisions).where(t.decisions.c.serial <= serial - KEPT_DECISIONS))
+
+        self._write(work)
+
+    # --- Keys
+
+    def make_key(self, project: str, role: Role) -> tuple[str, str]:
+        """A new key: its id and its secret, which is shown this once; only its digest is kept."""
+        secret = f"argosy_{unguessable()}"
+
+        def work(connection: Connection) -> str:
+            name = f"key-{self._count(connection, 'keys', 1)}"
+            row = {"id": name, "digest": _key_digest(secret), "project": project, "role": role}
+            connection.execute(sa.insert(t.keys), {**row, "created_at": to_text(self._now(connection))})
+            return name
+
+        return self._write(work), secret
+
+    def key(self, secret: str) -> Key | None:
+        """The key with this secret; None when there is none or it was revoked."""
+        query = sa.select(t.keys).where(t.keys.c.digest == _key_digest(secret), t.keys.c.revoked_at.is_(None))
+        with self._read() as connection:
+            row = connection.execute(query).one_or_none()
+        return None if row is None else Key(row.id, row.project, row.role)
+
+    def keys(self) -> list[Key]:
+        """All keys, without their secrets."""
+        with self._read() as connection:
+            rows = connection.execute(sa.select(t.keys).order_by(t.keys.c.created_at, t.keys.c.id))
+            return [
+                Key(r.id, r.project, r.role, None if r.revoked_at is None else to_instant(r.revoked_at)) for r in rows
+            ]
+
+    def revoke(self, name: str) -> None:
+        """End a key. NotFound when there is none."""
+
+        def work(connection: Connection) -> None:
+            at = to_text(self._now(connection))
+            if not connection.execute(sa.update(t.keys).where(t.keys.c.id == name).values(revoked_at=at)).rowcount:
+                raise NotFound(f"there is no key {name}")
+
+        self._write(work)
+
+    # --- Inside
+
+    def _begin(self, connection: Connection) -> None:
+        if self.on_postgresql:
+            connection.exec_driver_sql("SELECT value FROM counters WHERE name = 'events' FOR UPDATE")
+            connection.exec_driver_sql("SELECT pg_notify('argosy', '')")
+
+    def _write(self, work: Callable[[Connection], T]) -> T:
+        return self.writer.run(work)
+
+    def _identity(self, connection: Connection) -> str:
+        found = connection.execute(sa.select(t.facts.c.value).where(t.facts.c.name == "store")).scalar_one_or_none()
+        if found is None:
+            found = self.token()[:4]
+            connection.execute(sa.insert(t.facts), {"name": "store", "value": found})
+        return str(found)
+
+    def _count(self, connection: Connection, name: str, number: int) -> int:
+        """Take so many numbers from a counter; the first of them."""
+        query = sa.update(t.counters).where(t.counters.c.name == name).values(value=t.counters.c.value + number)
+        last: int = connection.execute(query.returning(t.counters.c.value)).scalar_one()
+        return last - number + 1
+
+    def _keep_tasks(self, connection: Connection, tasks: Mapping[str, Task]) -> None:
+        known: set[str] = set()
+        for part in chunks(sorted(tasks)):
+            known |= set(connection.execute(sa.select(t.tasks.c.hash).where(t.tasks.c.hash.in_(part))).scalars())
+        new = [{"hash": h, "task": tasks[h].model_dump(mode="json")} for h in tasks if h not in known]
+        if new:
+            connection.execute(sa.insert(t.tasks), new)
+
+    def _apply(
+        self, connection: Connection, changes: Sequence[Change], owner: str = "", expires: datetime | None = None
+    ) -> Applied:
+        return apply_changes(
+            connection,
+            changes,
+            at=self._now(connection),
+            owner=owner,
+            expires=expires,
+            token=self.token,
+            take=lambda number: self._count(connection, "events", number),
+        )
+
+    def _cordon(self, kind: str, target: str, drain: bool | None) -> None:
+        """Set or, with None, take away the cordon of a target."""
+
+        def work(connection: Connection) -> None:
+            at = to_text(self._now(connection))
+            body = None if drain is None else {"drain": drain, "at": at}
+            connection.execute(sa.delete(t.cordons).where(t.cordons.c.target == target))
+            if body is not None:
+                connection.execute(sa.insert(t.cordons), {"target": target, **body})
+            row = {"number": self._count(connection, "events", 1), "at": at, "kind": kind, "job": None, "run": None}
+            connection.execute(sa.insert(t.events), {**row, "body": {"cordons": {target: body}}})
+
+        self._write(work)
+
+
+def task_hash(task: Task) -> str:
+    """SHA-256 over a task."""
+    return digest(task.model_dump(mode="json"))
+
+
+def _key_digest(secret: str) -> str:
+    # Keys are long and random, so one round of SHA-256 is as hard to turn around as the key is to guess.
+    return hashlib.sha256(secret.encode()).hexdigest()
