@@ -101,6 +101,8 @@ class PlaceAsk(Record):
     """Hours since it arrived."""
     residency: Residency = Residency()
     """Where it, its data and its checkpoints may be."""
+    allowed_pools: tuple[Id, ...] | None = None
+    """Pools it may use, for example those whose machines are large enough; None: all that nothing else forbids."""
     home: Id | None = None
     """Region of its users or data; None when that does not matter."""
     datasets: tuple[Id, ...] = ()

@@ -279,6 +279,8 @@ class _Reduction:
 
     def _obstacle(self, ask: PlaceAsk, p: int, region: Region) -> str | None:
         pool = self.snapshot.pools[p]
+        if ask.allowed_pools is not None and pool.id not in ask.allowed_pools:
+            return "pool: not among those that it may use"
         if pool.silicon not in ask.speed:
             return f"silicon: no measurement of {pool.silicon} for this work"
         if pool.family not in ask.families:

@@ -33,8 +33,6 @@ class Decision:
     id: str
     at: datetime
     placement: dict[str, Any]
-    members: dict[str, list[str]]
-    """Ask of the placement to the jobs behind it."""
 
 
 class Reader:
@@ -175,9 +173,7 @@ class Reader:
         if before is not None:
             query = query.where(t.decisions.c.serial < before)
         with self._read() as connection:
-            return [
-                Decision(row.id, to_instant(row.at), row.placement, row.members) for row in connection.execute(query)
-            ]
+            return [Decision(row.id, to_instant(row.at), row.placement) for row in connection.execute(query)]
 
     def recount(self) -> Recount:
         """Replay the whole log and compare it with the tables, in one snapshot of the database."""

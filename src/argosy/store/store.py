@@ -232,6 +232,10 @@ class Store(Reader):
 
         self._write(work)
 
+    def wait(self, commits: int, seconds: float) -> bool:
+        """Wait until this process has committed more than so many times; False when the time is over first."""
+        return self.writer.wait(commits, seconds)
+
     def claim(self, owner: str, drivers: Sequence[str], seconds: float, *, anew: bool = False) -> list[Run]:
         """Active runs that `owner` looks after from now on: its own, and those whose lease ran out.
 
@@ -289,7 +293,7 @@ class Store(Reader):
 
     # --- Decisions
 
-    def decided(self, decision: str, placement: Mapping[str, Any], members: Mapping[str, Sequence[str]]) -> None:
+    def decided(self, decision: str, placement: Mapping[str, Any]) -> None:
         """Keep a decision before anything of it is carried out. Old ones are dropped."""
 
         def work(connection: Connection) -> None:
@@ -298,8 +302,7 @@ class Store(Reader):
                 return
             serial = self._count(connection, "decisions", 1)
             row = {"id": decision, "serial": serial, "at": to_text(self._now(connection))}
-            kept = {name: list(jobs) for name, jobs in members.items()}
-            connection.execute(sa.insert(t.decisions), {**row, "placement": dict(placement), "members": kept})
+            connection.execute(sa.insert(t.decisions), {**row, "placement": dict(placement)})
             connection.execute(sa.delete(t.decisions).where(t.decisions.c.serial <= serial - KEPT_DECISIONS))
 
         self._write(work)

@@ -147,7 +147,6 @@ decisions = Table(
     Column("serial", BigInteger, nullable=False, unique=True),
     Column("at", Text, nullable=False),
     Column("placement", JSON, nullable=False),
-    Column("members", JSON, nullable=False),
 )
 keys = Table(
     "keys",

@@ -30,7 +30,6 @@ def upgrade() -> None:
         sa.Column("serial", sa.BigInteger(), nullable=False),
         sa.Column("at", sa.Text(), nullable=False),
         sa.Column("placement", sa.JSON(), nullable=False),
-        sa.Column("members", sa.JSON(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("serial"),
     )

@@ -1,0 +1,137 @@
+"""Asks: jobs as `place` sees them.
+
+Jobs that differ in nothing that placement looks at are one ask with a count, so ten thousand alike cost as much as
+one. A job that accepts several sets of resources, or whose better places carry penalties, goes down a list of rungs:
+what finds no room on one rung is asked for again on the next, with what is left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from argosy.control.fleet import CORES, Fleet, Need, need_of
+from argosy.model.job import Run
+from argosy.model.snapshot import PlaceAsk
+from argosy.model.task import Task
+from argosy.run.ladder import locations
+
+FAMILY = "any"
+WORTH_MARGIN = 1e-3
+"""By how much work that does not say its worth is worth more than the dearest accelerator-hour it may use."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """One way in which a job may be placed."""
+
+    pools: tuple[str, ...]
+    amount: float
+    choice: Mapping[str, int]
+    """Pool to the position of the choice that allows it."""
+    needs: Mapping[str, Need]
+    """Pool to what each node takes there."""
+
+
+def rungs_of(task: Task, fleet: Fleet, avoid: frozenset[str], places: frozenset[str]) -> tuple[Rung, ...]:
+    """R9: rungs from the best: not avoided before avoided, then the task's own order, then cheaper pools first.
+
+    `places` are regions whose jurisdiction is known; work with a residency rule goes nowhere else.
+    """
+    ruled = bool(task.placement.residency.allowed or task.placement.residency.denied)
+    found: list[tuple[bool, int, float, list[str], Mapping[str, tuple[int, Need]]]] = []
+    grouped: dict[tuple[bool, int, float], dict[str, tuple[int, Need]]] = {}
+    for position, choice in enumerate(task.choices):
+        need = need_of(task, choice)
+        for name in fleet.candidates(choice, need):
+            engine = fleet.pools[name].pool
+            if ruled and engine.region not in places:
+                continue
+            if task.max_usd_per_hour is not None:
+                hourly = engine.usd_per_hour
+                if hourly is None or hourly * need.amount > task.max_usd_per_hour + 1e-9:
+                    continue
+            bad = bool(avoid & set(locations(engine.id, engine.vendor, engine.region).values()))
+            key = (bad, position if task.ordered else 0, need.amount)
+            grouped.setdefault(key, {}).setdefault(name, (position, need))
+    for (bad, order, amount), members in grouped.items():
+        found.append((bad, order, amount, sorted(members), members))
+
+    def price(item: tuple[bool, int, float, list[str], Mapping[str, tuple[int, Need]]]) -> float:
+        return min((fleet.pools[name].pool.usd_per_hour or 0.0) * item[2] for name in item[3])
+
+    found.sort(key=lambda item: (item[0], item[1], price(item), item[3]))
+    return tuple(
+        Rung(
+            pools=tuple(names),
+            amount=amount,
+            choice={name: members[name][0] for name in names},
+            needs={name: members[name][1] for name in names},
+        )
+        for _, _, amount, names, members in found
+    )
+
+
+def waiting_ask(
+    name: str, task: Task, rung: Rung, count: int, *, fleet: Fleet, now: datetime, may_preempt: bool
+) -> PlaceAsk:
+    """The ask for waiting jobs of one shape on one rung."""
+    dearest = max((fleet.pools[pool].pool.usd_per_hour or 0.0 for pool in rung.pools), default=0.0)
+    return PlaceAsk(
+        id=name,
+        count=count,
+        accelerators=rung.amount,
+        allowed_pools=rung.pools,
+        usd_per_unit=worth(task, rung.amount, dearest),
+        may_preempt=may_preempt,
+        **_common(task, fleet, rung.pools, now),
+    )
+
+
+def running_ask(name: str, task: Task, run: Run, need: Need, *, fleet: Fleet, now: datetime) -> PlaceAsk:
+    """The ask for work that runs. It may be stopped for dearer work where it can go on from a checkpoint."""
+    pool = fleet.pools[run.pool]
+    rules = task.placement
+    since = 0.0 if run.started_at is None else (now - run.started_at).total_seconds() / 3600
+    step = None if rules.checkpoint is None else rules.checkpoint.every_seconds
+    lost = since if step is None else min(since, step / 3600)
+    return PlaceAsk(
+        id=name,
+        accelerators=need.amount,
+        allowed_pools=(run.pool,),
+        running_in=run.pool,
+        preemptible=(rules.checkpoint is not None or rules.idempotent) and run.status == "RUNNING",
+        restart_hours=round(lost, 2),
+        usd_per_unit=worth(task, need.amount, pool.pool.usd_per_hour or 0.0),
+        **_common(task, fleet, (run.pool,), now),
+    )
+
+
+def worth(task: Task, amount: float, dearest: float) -> float:
+    """Worth of one accelerator-hour (core-hour) of a task: what it says, or a little more than its place costs."""
+    said = task.placement.value_usd_per_hour
+    if said is not None:
+        return float(said) / amount
+    return float((dearest + WORTH_MARGIN) * (1.0 + 1e-4 * task.priority))
+
+
+def _common(task: Task, fleet: Fleet, pools: Sequence[str], now: datetime) -> dict[str, Any]:
+    rules = task.placement
+    spot = any(fleet.pools[name].pool.spot for name in pools)
+    return {
+        "speed": {fleet.pools[name].silicon: 1.0 for name in pools} or {CORES: 1.0},
+        "families": (FAMILY,),
+        "spot_goodput_fraction": task.spot_goodput_fraction if spot else None,
+        "residency": rules.residency,
+        "datasets": rules.data,
+        "checkpoint_gib": 0.0 if rules.checkpoint is None else rules.checkpoint.gib,
+        "deadline_hours": _hours_to(rules.deadline, now),
+    }
+
+
+def _hours_to(deadline: datetime | None, now: datetime) -> float | None:
+    if deadline is None:
+        return None
+    return max((deadline - now).total_seconds() / 3600, 1e-6)

@@ -1,0 +1,175 @@
+"""Fleet: what the engines have, less what is promised to runs that they do not show yet.
+
+One `Fleet` is made for each tick and used up by it: every run that is placed takes its machines out, so that the next
+one sees what is left. Machines are counted one by one; `place` sees pools.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from argosy.model.job import Run
+from argosy.model.task import Choice, Task
+from argosy.run.driver import EnginePool, Node
+from argosy.run.ladder import locations, node_location
+
+CORES = "cpu"
+"""Silicon of pools without accelerators; their capacity is counted in cores."""
+ELASTIC_ACCELERATORS = 1024.0
+"""Capacity that one machine still to be provisioned counts for; how many machines there are is what binds."""
+DEFAULT_CORES = 1.0
+"""Cores of a node of a task that does not say how many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What each node of a task takes."""
+
+    nodes: int
+    accelerators: float
+    cpus: float
+    memory_gib: float
+
+    @property
+    def amount(self) -> float:
+        """All nodes together, in accelerators; in cores where none is needed."""
+        return self.nodes * (self.accelerators or self.cpus)
+
+
+def need_of(task: Task, choice: Choice) -> Need:
+    """What a task takes under one of its choices."""
+    cpus = choice.cpus if choice.cpus is not None else (0.0 if choice.accelerators else DEFAULT_CORES)
+    return Need(task.nodes, choice.accelerators, cpus, choice.memory_gib or 0.0)
+
+
+@dataclass(slots=True)
+class _Room:
+    """A machine and what is left of it."""
+
+    node: Node
+    accelerators: float
+    cpus: float
+    open: bool
+
+    def holds(self, need: Need) -> int:
+        """How many nodes of a task fit now."""
+        if not self.open or (self.node.memory_gib is not None and need.memory_gib > self.node.memory_gib):
+            return 0
+        fits = [need.nodes]
+        if need.accelerators:
+            fits.append(int((self.accelerators + 1e-9) / need.accelerators))
+        if need.cpus:
+            fits.append(int((self.cpus + 1e-9) / need.cpus))
+        return max(0, min(fits))
+
+
+@dataclass(slots=True)
+class FleetPool:
+    """One pool in one tick."""
+
+    driver: str
+    pool: EnginePool
+    cordoned: bool
+    drained: bool
+    rooms: list[_Room]
+    elastic: int
+
+    @property
+    def silicon(self) -> str:
+        """Type of chip, or cores."""
+        return (self.pool.silicon or CORES).lower()
+
+    @property
+    def free(self) -> float:
+        """Accelerators (cores) that are free now on machines that may be used."""
+        rooms = sum((r.cpus if self.pool.silicon is None else r.accelerators) for r in self.rooms if r.open)
+        return max(0.0, rooms) + self.elastic * ELASTIC_ACCELERATORS
+
+    def fits(self, need: Need) -> bool:
+        """Whether all nodes of a task find room now."""
+        return sum(room.holds(need) for room in self.rooms) + self.elastic >= need.nodes
+
+    def could(self, need: Need) -> bool:
+        """Whether an empty pool could hold the task at all."""
+        whole = [_Room(r.node, r.node.accelerators, r.node.cpus, True) for r in self.rooms]
+        return sum(room.holds(need) for room in whole) + self.elastic >= need.nodes
+
+    def take(self, need: Need, nodes: Iterable[str] = ()) -> None:
+        """Take room for a task, on its own machines where they are known."""
+        left, known = need.nodes, set(nodes)
+        for room in sorted(self.rooms, key=lambda r: (r.node.id not in known, not r.open)):
+            while left and (room.node.id in known or room.holds(need)):
+                room.accelerators -= need.accelerators
+                room.cpus -= need.cpus
+                left -= 1
+                if room.node.id in known:
+                    break
+        self.elastic = max(0, self.elastic - left)
+
+
+@dataclass(slots=True)
+class Fleet:
+    """All pools in one tick."""
+
+    pools: dict[str, FleetPool] = field(default_factory=dict)
+    unknown: dict[str, str] = field(default_factory=dict)
+    """Driver that could not be asked, to why."""
+
+    def candidates(self, choice: Choice, need: Need) -> list[str]:
+        """Pools that one choice of a task allows and that could hold it when empty."""
+        return [name for name, pool in self.pools.items() if _matches(pool, choice) and pool.could(need)]
+
+
+def make_fleet(
+    capacity: Mapping[str, tuple[EnginePool, ...]],
+    *,
+    unknown: Mapping[str, str],
+    cordons: Mapping[str, bool],
+    avoid: frozenset[str],
+) -> Fleet:
+    """Pools of all drivers, with cordons applied; machines that are avoided take nothing new."""
+    fleet = Fleet(unknown=dict(unknown))
+    for driver, pools in capacity.items():
+        for pool in pools:
+            names = {pool.id, pool.region, pool.vendor, *locations(pool.id, pool.vendor, pool.region).values()}
+            closed = names & set(cordons)
+            rooms = []
+            for node in pool.nodes:
+                mine = {node.id, f"{pool.id}/{node.id}", node_location(pool.id, node.id)}
+                usable = node.ready and not mine & set(cordons) and not mine & avoid
+                rooms.append(_Room(node, node.free_accelerators, node.free_cpus, usable))
+            drained = any(cordons[name] for name in closed)
+            fleet.pools[pool.id] = FleetPool(driver, pool, bool(closed), drained, rooms, pool.elastic_nodes)
+    return fleet
+
+
+def promise(fleet: Fleet, runs: Iterable[Run], needs: Mapping[str, Need]) -> None:
+    """Take out what is promised to runs whose engine does not show them as placed yet."""
+    for run in runs:
+        if run.pool in fleet.pools and not run.nodes and run.status in ("LEASED", "PROVISIONING") and run.id in needs:
+            fleet.pools[run.pool].take(needs[run.id])
+
+
+def drained_nodes(fleet_pool: FleetPool, cordons: Mapping[str, bool]) -> frozenset[str]:
+    """Machines of a pool that are drained by name."""
+    found = set()
+    for room in fleet_pool.rooms:
+        names = {room.node.id, f"{fleet_pool.pool.id}/{room.node.id}", node_location(fleet_pool.pool.id, room.node.id)}
+        if any(cordons.get(name) for name in names):
+            found.add(room.node.id)
+    return frozenset(found)
+
+
+def _matches(pool: FleetPool, choice: Choice) -> bool:
+    engine = pool.pool
+    if choice.accelerators:
+        if engine.silicon is None or (choice.silicon is not None and choice.silicon.lower() != engine.silicon.lower()):
+            return False
+    elif engine.silicon is not None:
+        return False
+    if choice.spot != engine.spot:
+        return False
+    if choice.vendor is not None and choice.vendor != engine.vendor:
+        return False
+    return choice.region is None or choice.region in (engine.region, engine.region.rsplit("/", 1)[-1])

@@ -1,0 +1,393 @@
+"""Loop: one look at everything, again and again: observe, judge, place, start, stop, sweep.
+
+Any number of replicas may run it on one PostgreSQL store. Each looks after the runs whose lease it holds; one of them,
+by a lease with an epoch, also places. Everything that takes time (engines) happens outside transactions; what follows from
+it is committed only if job and run are still as they were. A loop that is killed anywhere is followed by the next look:
+every step is at least once and idempotent by job, epoch and step.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+from argosy.clock import Clock
+from argosy.control.fleet import Fleet, drained_nodes, make_fleet, need_of, promise
+from argosy.control.live import LiveTick, Outcome
+from argosy.control.world import ControlWorld
+from argosy.errors import ArgosyError, Conflict, OutsideError, StartRefused
+from argosy.model.job import JOB_ENDS, Job, Run
+from argosy.model.task import Task
+from argosy.run.checkpoints import latest_checkpoint
+from argosy.run.decide import Case, Sight, Verdict, judge, leave, refused, started
+from argosy.run.driver import Driver, EnginePool, Observation, Order
+from argosy.run.ladder import Penalties, avoided
+from argosy.run.rules import RunRules
+from argosy.store import Change, Lease, Store
+
+LEAD = "tick"
+_log = logging.getLogger("argosy.control")
+A = TypeVar("A")
+B = TypeVar("B")
+Spread = Callable[[Callable[[A], B], Sequence[A]], Iterable[B]]
+
+
+def in_turn(call: Callable[[A], B], items: Sequence[A]) -> Iterator[B]:
+    """One after the other; what a simulation uses instead of threads."""
+    return map(call, items)
+
+
+@dataclass(slots=True)
+class Look:
+    """What one pass of the loop did."""
+
+    leads: bool = False
+    observed: int = 0
+    changed: int = 0
+    discarded: int = 0
+    started: int = 0
+    swept: int = 0
+    outcome: Outcome = field(default_factory=Outcome)
+    open_jobs: int = 0
+
+    @property
+    def busy(self) -> bool:
+        """Whether something happened, so that the next look should not wait."""
+        return bool(self.changed or self.started or self.outcome.placed or self.outcome.evicted)
+
+
+class Control:
+    """The loop of one replica."""
+
+    def __init__(
+        self,
+        store: Store,
+        drivers: Mapping[str, Driver],
+        *,
+        owner: str,
+        clock: Clock,
+        rules: RunRules | None = None,
+        world: ControlWorld | None = None,
+        spread: Spread[Any, Any] = in_turn,
+    ) -> None:
+        self.store, self.drivers, self.owner, self.clock = store, dict(drivers), owner, clock
+        self.rules, self.world, self.spread = rules or RunRules(), world or ControlWorld(), spread
+        self.lead: Lease | None = None
+        self.tasks: dict[str, Task] = {}
+        self.fresh = True
+        self.claimed_at: datetime | None = None
+        self.swept_at: datetime | None = None
+        self.capacity: dict[str, tuple[EnginePool, ...]] = {}
+        self.unknown: dict[str, str] = {}
+
+    def look(self) -> Look:
+        """One pass. OutsideError and Conflict end it where it stands; the next one begins anew."""
+        done = Look()
+        now = self.store.now()
+        done.leads = self._take_the_lead(now)
+        runs = self._mine(now)
+        self._watch(runs, now, done)
+        if done.leads:
+            self._place(now, done)
+        self._start(now, done)
+        if done.leads and (self.swept_at is None or now - self.swept_at >= timedelta(seconds=self.rules.sweep_seconds)):
+            self._sweep(now, done)
+        return done
+
+    def retire(self) -> None:
+        """Give the lead back. Runs keep going; their leases run out or are taken again by this replica's next start."""
+        if self.lead is not None:
+            self.store.release(self.lead)
+            self.lead = None
+
+    # --- Leases
+
+    def _take_the_lead(self, now: datetime) -> bool:
+        held = self.lead
+        if held is not None and (held.expires_at - now).total_seconds() > self.rules.lease_seconds * 0.6:
+            return True
+        self.lead = self.store.lease(LEAD, self.owner, self.rules.lease_seconds, held)
+        return self.lead is not None
+
+    def _mine(self, now: datetime) -> list[Run]:
+        """Runs that this replica looks after, claimed again when a third of their lease is over."""
+        due = self.claimed_at is None or (now - self.claimed_at).total_seconds() > self.rules.lease_seconds / 3
+        if not due:
+            return [run for run in self.store.active_runs() if run.lease_owner == self.owner]
+        runs = self.store.claim(self.owner, list(self.drivers), self.rules.lease_seconds, anew=self.fresh)
+        self.claimed_at, self.fresh = now, False
+        return runs
+
+    # --- Watching
+
+    def _watch(self, runs: Sequence[Run], now: datetime, done: Look) -> None:
+        begun = [run for run in runs if run.status != "LEASED"]
+        if not begun:
+            return
+        jobs = self.store.jobs_named([run.job for run in begun])
+        self._know(job.task_hash for job in jobs.values())
+        penalties = self.store.penalties()
+        sights = self._sights(begun)
+        drained = self._drained(begun)
+        self.store.seen(
+            {run.id: run.token for run in begun if sights[run.id].observation is not None and self._stale(run, now)}
+        )
+        verdicts: list[tuple[Case, Verdict]] = []
+        for run in begun:
+            job = jobs.get(run.job)
+            if job is None or job.run != run.id:
+                continue
+            case = self._case(job, run, penalties, now)
+            verdict = judge(case, sights[run.id])
+            if run.id in drained and run.status == "RUNNING" and verdict == Verdict():
+                verdict = leave(case, "Drained", f"{drained[run.id]} is drained")
+            verdicts.append((case, verdict))
+        done.observed += len(begun)
+        self._follow(verdicts, done)
+
+    def _sights(self, runs: Sequence[Run]) -> dict[str, Sight]:
+        """What each engine says of its runs, and the exit records of those that may have ended."""
+        by_driver: dict[str, list[Run]] = defaultdict(list)
+        for run in runs:
+            by_driver[run.driver].append(run)
+        found: dict[str, Sight] = {}
+        for sights in self.spread(lambda item: self._ask_engine(*item), list(by_driver.items())):
+            found |= sights
+        return found
+
+    def _ask_engine(self, name: str, runs: Sequence[Run]) -> dict[str, Sight]:
+        driver = self.drivers[name]
+        seen: dict[str, Observation] = {}
+        why = ""
+        try:
+            seen = driver.observe([run.id for run in runs])
+        except OutsideError as error:
+            why = str(error)
+        found = {}
+        for run in runs:
+            observation = seen.get(run.id)
+            if observation is not None and observation.seen in ("queued", "running"):
+                found[run.id] = Sight(observation)
+                continue
+            try:
+                record = driver.exit_record(run.id)
+            except OutsideError as error:
+                # Whether it finished is what decides; without an answer nothing may be concluded.
+                found[run.id] = Sight(None, None, str(error))
+                continue
+            found[run.id] = Sight(observation, record, why)
+        return found
+
+    def _follow(self, verdicts: Sequence[tuple[Case, Verdict]], done: Look) -> None:
+        """Fence, change, then stop and replace."""
+        ready: list[tuple[Case, Verdict]] = []
+        for case, verdict in verdicts:
+            if verdict.fence and not self._fence(case):
+                continue
+            ready.append((case, verdict))
+        changes = [verdict.change for _, verdict in ready if verdict.change is not None]
+        applied = self._commit(changes)
+        done.changed += sum(applied)
+        done.discarded += len(applied) - sum(applied)
+        for case, verdict in ready:
+            driver = self.drivers[case.run.driver]
+            try:
+                if verdict.stop:
+                    driver.stop(case.run.id, self.rules.stop_grace_seconds)
+                if verdict.replace_rank is not None:
+                    driver.replace_node(
+                        self._order(case.job, case.run, case.task, case.penalties, case.now), verdict.replace_rank
+                    )
+            except StartRefused as error:
+                # The others cannot go on without it: the whole run leaves and is placed anew.
+                whole = leave(case, "NodeFailed", f"a machine cannot be replaced: {error}")
+                done.changed += sum(self._commit([whole.change] if whole.change is not None else []))
+            except OutsideError as error:
+                _log.warning("engine did not answer", extra={"run": case.run.id, "error": str(error)})
+
+    def _fence(self, case: Case) -> bool:
+        try:
+            self.drivers[case.run.driver].fence(case.job.id, case.run.epoch + 1)
+        except OutsideError as error:
+            _log.warning("fence did not work", extra={"run": case.run.id, "error": str(error)})
+            return False
+        return True
+
+    def _commit(self, changes: Sequence[Change]) -> tuple[bool, ...]:
+        # Changes of runs are guarded by their tokens, which the lease of the run gives; the lead is not needed.
+        return self.store.apply(changes, owner=self.owner, lease_seconds=self.rules.lease_seconds, fence=None).done
+
+    def _stale(self, run: Run, now: datetime) -> bool:
+        return run.seen_at is None or (now - run.seen_at).total_seconds() > self.rules.lease_seconds / 3
+
+    def _drained(self, runs: Sequence[Run]) -> dict[str, str]:
+        """Runs on drained places, and the place."""
+        cordons = {target: drain for target, drain in self.store.cordons().items() if drain}
+        if not cordons:
+            return {}
+        if not self.capacity:
+            self.fleet()
+        found = {}
+        fleet = make_fleet(self.capacity, unknown={}, cordons=cordons, avoid=frozenset())
+        for run in runs:
+            pool = fleet.pools.get(run.pool)
+            if pool is not None and pool.drained:
+                found[run.id] = run.pool
+            elif pool is not None and (nodes := drained_nodes(pool, cordons) & set(run.nodes)):
+                found[run.id] = ", ".join(sorted(nodes))
+        return found
+
+    # --- Placing
+
+    def _place(self, now: datetime, done: Look) -> None:
+        jobs = self.store.open_jobs()
+        done.open_jobs = len(jobs)
+        runs = self.store.active_runs()
+        if not any(job.run is None and not job.cancel for job in jobs):
+            return
+        self._know(job.task_hash for job in jobs)
+        penalties = self.store.penalties()
+        avoid = avoided(penalties, now, self.rules)
+        fleet = self.fleet(avoid)
+        by_name = {job.id: job for job in jobs}
+        needs = {}
+        for run in runs:
+            job = by_name.get(run.job)
+            if job is not None:
+                task = self.tasks[job.task_hash]
+                needs[run.id] = need_of(task, task.choices[run.choice])
+        promise(fleet, runs, needs)
+        assert self.lead is not None
+        tick = LiveTick(
+            self.store,
+            fleet,
+            self.world,
+            clock=self.clock,
+            owner=self.owner,
+            fence=self.lead,
+            lease_seconds=self.rules.lease_seconds,
+        )
+        done.outcome = tick.run(jobs, runs, self.tasks, avoid, now)
+
+    def fleet(self, avoid: frozenset[str] = frozenset()) -> Fleet:
+        """Pools of all engines now; an engine that cannot be asked has none, and the fleet says why."""
+        self.capacity, self.unknown = {}, {}
+
+        def ask(name: str) -> tuple[str, tuple[EnginePool, ...] | str]:
+            try:
+                return name, self.drivers[name].capacity()
+            except ArgosyError as error:
+                return name, str(error)
+
+        for name, answer in self.spread(ask, list(self.drivers)):
+            if isinstance(answer, str):
+                self.unknown[name] = answer
+            else:
+                self.capacity[name] = tuple(self._priced(pool) for pool in answer)
+        return make_fleet(self.capacity, unknown=self.unknown, cordons=self.store.cordons(), avoid=avoid)
+
+    def _priced(self, pool: EnginePool) -> EnginePool:
+        price = self.world.prices.get(pool.id)
+        return pool if price is None else pool.model_copy(update={"usd_per_hour": price})
+
+    # --- Starting
+
+    def _start(self, now: datetime, done: Look) -> None:
+        runs = [run for run in self.store.active_runs() if run.status == "LEASED" and run.lease_owner == self.owner]
+        if not runs:
+            return
+        jobs = self.store.jobs_named([run.job for run in runs])
+        self._know(job.task_hash for job in jobs.values())
+        penalties = self.store.penalties()
+        cases = [self._case(jobs[run.job], run, penalties, now) for run in runs if run.driver in self.drivers]
+        verdicts = list(self.spread(self._start_one, cases))
+        done.started += sum(v.change is not None and v.change.kind == "Started" for v in verdicts)
+        self._follow(list(zip(cases, verdicts, strict=True)), done)
+
+    def _start_one(self, case: Case) -> Verdict:
+        if case.job.cancel:
+            return leave(case, "Cancelled", "its end was asked for")
+        driver = self.drivers[case.run.driver]
+        try:
+            if case.run.epoch > 1:
+                driver.fence(case.job.id, case.run.epoch)  # R7, also where the last run was on another engine
+            driver.start(self._order(case.job, case.run, case.task, case.penalties, case.now))
+        except StartRefused as error:
+            return refused(case, error.reason, str(error), retryable=error.retryable)
+        except OutsideError as error:
+            return judge(case, Sight(None, None, str(error)))
+        return started(case)
+
+    def _order(self, job: Job, run: Run, task: Task, penalties: Penalties, now: datetime) -> Order:
+        prefix = f"node:{run.pool}/"
+        avoid = sorted(
+            name.removeprefix(prefix) for name in avoided(penalties, now, self.rules) if name.startswith(prefix)
+        )
+        checkpoint = task.placement.checkpoint
+        return Order(
+            run=run.id,
+            job=job.id,
+            epoch=run.epoch,
+            task=task,
+            choice=task.choices[run.choice],
+            pool=run.pool,
+            avoid_nodes=tuple(avoid),
+            secrets=self.store.secrets(job.id) if task.secrets else {},
+            checkpoint=None if checkpoint is None else latest_checkpoint(checkpoint.prefix, job.id),
+        )
+
+    # --- Sweeping
+
+    def _sweep(self, now: datetime, done: Look) -> None:
+        """R10: stop whatever carries our tag and belongs to no active run, once it is older than the grace time."""
+        self.swept_at = now
+        owned = {run.id for run in self.store.active_runs()}
+        for name, driver in self.drivers.items():
+            try:
+                resources = driver.list_by_tag()
+            except OutsideError as error:
+                _log.warning("engine cannot be swept", extra={"driver": name, "error": str(error)})
+                continue
+            for resource in resources:
+                young = resource.since is not None and now - resource.since < timedelta(
+                    seconds=self.rules.orphan_grace_seconds
+                )
+                if resource.run in owned or not resource.run.startswith(f"{self.store.id}-") or young:
+                    continue
+                try:
+                    driver.stop(resource.run, self.rules.stop_grace_seconds)
+                    done.swept += 1
+                except OutsideError as error:
+                    _log.warning("orphan was not stopped", extra={"run": resource.run, "error": str(error)})
+
+    # --- Inside
+
+    def _know(self, hashes: Iterable[str]) -> None:
+        missing = {name for name in hashes if name not in self.tasks}
+        if missing:
+            self.tasks |= self.store.tasks(sorted(missing))
+
+    def _case(self, job: Job, run: Run, penalties: Penalties, now: datetime) -> Case:
+        return Case(job, run, self.tasks[job.task_hash], penalties, now, self.rules)
+
+
+def settle(control: Control, *, looks: int = 100) -> Look:
+    """Look until nothing happens any more, or so often; the last look. For tests and one-off commands."""
+    last = control.look()
+    for _ in range(looks):
+        if not last.busy:
+            break
+        last = control.look()
+    return replace(last)
+
+
+def all_ended(store: Store) -> bool:
+    """Whether every job has ended."""
+    return all(job.status in JOB_ENDS for job in store.open_jobs())
+
+
+__all__ = ["LEAD", "Conflict", "Control", "Look", "all_ended", "settle"]

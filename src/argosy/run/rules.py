@@ -1,0 +1,37 @@
+"""Rules: how patient the control plane is. All of it is settings, none of it is looked up anywhere else."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from annotated_types import Ge, Gt
+
+from argosy.record import Record
+from argosy.units import Fraction
+
+Seconds = Annotated[float, Ge(0)]
+
+
+class RunRules(Record):
+    """Times and weights by which runs are kept alive."""
+
+    lease_seconds: Annotated[float, Gt(0)] = 10.0
+    """How long a replica may be silent before another takes over its runs and the lead."""
+    start_seconds: Annotated[float, Gt(0)] = 900.0
+    """How long an engine may keep a run queued before another place is tried."""
+    record_grace_seconds: Seconds = 20.0
+    """How long to wait for the exit record of a run that the engine says has ended."""
+    stop_grace_seconds: Seconds = 15.0
+    """Time between asking work to end and ending it by force."""
+    sweep_seconds: Annotated[float, Gt(0)] = 60.0
+    """How often engines are asked for resources that nobody owns."""
+    orphan_grace_seconds: Seconds = 120.0
+    """How old a resource must be before it counts as an orphan."""
+    first_backoff_seconds: Seconds = 2.0
+    """Wait before the second attempt; it doubles with each further one that never ran."""
+    most_backoff_seconds: Seconds = 300.0
+    """Longest wait between attempts."""
+    penalty_half_life_seconds: Annotated[float, Gt(0)] = 1800.0
+    """Time in which the penalty of a location that failed halves."""
+    avoid_fraction: Fraction = 0.25
+    """A location is avoided while its penalty is at least this much."""
