@@ -86,6 +86,13 @@ class FleetPool:
         rooms = sum((r.cpus if self.pool.silicon is None else r.accelerators) for r in self.rooms if r.open)
         return max(0.0, rooms) + self.elastic * ELASTIC_ACCELERATORS
 
+    def describe(self) -> str:
+        """Its machines in words."""
+        kind = self.pool.silicon
+        largest = max((r.node.accelerators if kind else r.node.cpus for r in self.rooms), default=0.0)
+        more = f", {self.elastic} more on demand" if self.elastic else ""
+        return f"{len(self.rooms)} machines of up to {largest:g} {kind or 'cores'}{more}"
+
     def fits(self, need: Need) -> bool:
         """Whether all nodes of a task find room now."""
         return sum(room.holds(need) for room in self.rooms) + self.elastic >= need.nodes

@@ -14,14 +14,14 @@ from typing import Any
 
 from argosy.clock import Clock
 from argosy.control.asks import FAMILY, Rung, rungs_of, running_ask, waiting_ask
-from argosy.control.fleet import Fleet, Need, need_of
+from argosy.control.fleet import DEFAULT_CORES, Fleet, Need, need_of
 from argosy.control.tick import Step, tick
 from argosy.control.world import ControlWorld
 from argosy.model.job import Job, Run
 from argosy.model.placement import Assignment, Eviction, Placement, Transfer
 from argosy.model.region import Region
 from argosy.model.snapshot import PlaceAsk, PoolState, Snapshot
-from argosy.model.task import Task
+from argosy.model.task import Choice, Task
 from argosy.store import Change, Lease, NewRun, Store
 
 MOST_REASONS = 500
@@ -269,10 +269,8 @@ class LiveTick:
         return self.world.prices.get(pool, self.fleet.pools[pool].pool.usd_per_hour or 0.0)
 
     def _unmatched(self, task: Task) -> str:
-        asked = " or ".join(
-            sorted({_words(choice.silicon, choice.accelerators, choice.spot) for choice in task.choices})
-        )
-        has = sorted({pool.pool.silicon or "CPU nodes" for pool in self.fleet.pools.values()})
+        asked = " or ".join(sorted({_words(choice) for choice in task.choices}))
+        has = sorted(f"{name} ({pool.describe()})" for name, pool in self.fleet.pools.items())
         lost = "".join(f"; {name} cannot be asked: {why}" for name, why in self.fleet.unknown.items())
         return f"no pool has {task.nodes} x {asked}; there is {', '.join(has) or 'nothing'}{lost}"
 
@@ -300,6 +298,10 @@ _REASONS = {
 """Rule of an excuse of `place` to the reason's word, in Kueue's style."""
 
 
-def _words(silicon: str | None, accelerators: float, spot: bool) -> str:
-    what = f"{accelerators:g} {silicon or 'accelerators'}" if accelerators else "CPU"
-    return what + (" on spot" if spot else "")
+def _words(choice: Choice) -> str:
+    """Resources of one node in words."""
+    parts = [f"{choice.accelerators:g} {choice.silicon or 'accelerators'}"] if choice.accelerators else []
+    parts += [f"{choice.cpus or DEFAULT_CORES:g} cores"] if choice.cpus is not None or not parts else []
+    parts += [f"{choice.memory_gib:g} GiB"] if choice.memory_gib is not None else []
+    where = "/".join(part for part in (choice.vendor, choice.region, choice.zone) if part)
+    return ", ".join(parts) + (" on spot" if choice.spot else "") + (f" in {where}" if where else "")

@@ -1,9 +1,9 @@
 """Loop: one look at everything, again and again: observe, judge, place, start, stop, sweep.
 
 Any number of replicas may run it on one PostgreSQL store. Each looks after the runs whose lease it holds; one of them,
-by a lease with an epoch, also places. Everything that takes time (engines) happens outside transactions; what follows from
-it is committed only if job and run are still as they were. A loop that is killed anywhere is followed by the next look:
-every step is at least once and idempotent by job, epoch and step.
+by a lease with an epoch, also places. Everything that takes time (engines) happens outside transactions; what follows
+from it is committed only if job and run are still as they were. A loop that is killed anywhere is followed by the next
+look: every step is at least once and idempotent by job, epoch and step.
 """
 
 from __future__ import annotations

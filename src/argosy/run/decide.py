@@ -119,7 +119,7 @@ def _recorded(case: Case, record: ExitRecord, seen: Observation | None) -> Verdi
     base: dict[str, Any] = {"exit_code": record.exit_code, "manifest_hash": record.manifest_hash}
     if record.exit_code == 0:
         run_fields = base | {"status": "SUCCEEDED", "reason": "Completed", "message": ""}
-        job_fields = _end("SUCCEEDED", "Completed", 0) | {"message": ""}
+        job_fields = _end("SUCCEEDED", "Completed", 0)
         return Verdict(change=case.change("Succeeded", run_fields, job_fields, drop_secrets=True))
     if case.run.status == "TERMINATING" or case.job.cancel:
         return _left(case, base)
@@ -268,7 +268,7 @@ def _running(case: Case, seen: Observation) -> Verdict:
 
 
 def _end(status: str, reason: str, code: int | None) -> dict[str, Any]:
-    return {"status": status, "reason": reason, "exit_code": code, "run": None, "not_before": None}
+    return {"status": status, "reason": reason, "message": "", "exit_code": code, "run": None, "not_before": None}
 
 
 def _again(

@@ -510,7 +510,8 @@ class Rank:
             asked = _read_json(self.folder / "stop")
         except (OSError, ValueError):
             asked = {}
-        return float(asked.get("grace_seconds", self.spec["grace_seconds"]))
+        grace = asked.get("grace_seconds")
+        return float(self.spec["grace_seconds"] if grace is None else grace)
 
     def environment(self) -> Dict[str, str]:
         """What the work finds in its environment."""

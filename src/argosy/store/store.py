@@ -168,7 +168,7 @@ class Store(Reader):
                     continue
                 fields: dict[str, Any] = {"cancel": True, "status": "CANCELLING", "reason": "CancelRequested"}
                 if job.run is None:
-                    fields |= {"status": "CANCELLED", "reason": "Cancelled"}
+                    fields |= {"status": "CANCELLED", "reason": "Cancelled", "message": ""}
                 changes.append(Change("CancelRequested", job.id, job.version, fields, drop_secrets=job.run is None))
             self._apply(connection, changes)
             return self._jobs_by_id(connection, ids)
