@@ -26,12 +26,9 @@ import select
 import shutil
 import signal
 import socket
-import ssl
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional, Tuple
@@ -152,10 +149,16 @@ class JobFile:
 
 
 class JobConfigMap:
-    """A job's document in a Kubernetes ConfigMap; the resource version makes a change atomic."""
+    """A job's document in a Kubernetes ConfigMap; the resource version makes a change atomic.
 
-    def __init__(self, url: str, token: Optional[str], context: Optional[ssl.SSLContext]) -> None:
-        self.url, self.token, self.context = url, token, context
+    What it imports takes as long as the rest of the wrapper, and no other engine needs it.
+    """
+
+    def __init__(self, url: str, token: Optional[str], ca_file: Optional[str]) -> None:
+        import ssl
+
+        self.url, self.token = url, token
+        self.context = ssl.create_default_context(cafile=ca_file) if ca_file else None
 
     @staticmethod
     def inside(spec: Document) -> JobConfigMap:
@@ -164,12 +167,14 @@ class JobConfigMap:
         account = Path(spec.get("service_account_folder") or _SERVICE_ACCOUNT)
         token = (account / "token").read_text("utf-8").strip() if (account / "token").exists() else None
         ca = account / "ca.crt"
-        context = ssl.create_default_context(cafile=str(ca)) if ca.exists() else None
-        scheme = "https" if context is not None else "http"
+        ca_file = str(ca) if ca.exists() else None
+        scheme = "https" if ca_file else "http"
         path = "/api/v1/namespaces/%s/configmaps/%s" % (spec["namespace"], spec["config_map"])
-        return JobConfigMap("%s://%s:%s%s" % (scheme, host, port, path), token, context)
+        return JobConfigMap("%s://%s:%s%s" % (scheme, host, port, path), token, ca_file)
 
     def _ask(self, method: str, body: Optional[Document] = None) -> Document:
+        import urllib.request
+
         headers = {"Content-Type": "application/json"}
         if self.token:
             headers["Authorization"] = "Bearer " + self.token
@@ -186,6 +191,8 @@ class JobConfigMap:
 
     def change(self, step: Callable[[Document], Document]) -> Document:
         """Apply a step; when somebody else changed the document meanwhile, apply it to theirs."""
+        import urllib.error
+
         while True:
             found = self._ask("GET")
             before: Document = json.loads(found.get("data", {}).get("document", "{}"))
@@ -506,12 +513,12 @@ class Rank:
 
     def grace(self) -> float:
         """Seconds between asking and force."""
+        asked: Document = {}
         try:
             asked = _read_json(self.folder / "stop")
-        except (OSError, ValueError):
-            asked = {}
-        grace = asked.get("grace_seconds")
-        return float(self.spec["grace_seconds"] if grace is None else grace)
+        except (OSError, ValueError) as error:
+            say("the grace time cannot be read: %s" % error)
+        return float(dict(self.spec, **asked)["grace_seconds"])
 
     def environment(self) -> Dict[str, str]:
         """What the work finds in its environment."""

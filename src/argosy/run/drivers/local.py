@@ -57,7 +57,7 @@ class Settings(Record):
     accelerators: dict[str, Annotated[int, Gt(0)]] = {}
     """Accelerators by type of chip; they need not exist."""
     cpus_unsaid: Annotated[float, Ge(0)] = 1.0
-    """Cores counted for a node of a task that names none."""
+    """Cores counted for a node of a task that names neither cores nor accelerators."""
     nice: Annotated[int, Ge(0), Le(19)] = 0
     """How much the work gives way to other processes."""
     cgroup: Text | None = None
@@ -154,7 +154,7 @@ class Driver:
         if order.pool not in pools:
             raise never("PoolUnknown", f"pool {order.pool} is not one of {', '.join(pools)}")
         used = self._used()
-        cpus = choice.cpus or settings.cpus_unsaid
+        cpus = choice.cpus if choice.cpus is not None else 0.0 if choice.accelerators else settings.cpus_unsaid
         if cpus * nodes > self.cpus:
             raise never("TooLarge", f"{cpus * nodes:g} cores are more than the {self.cpus:g} of this machine")
         memory_gib = choice.memory_gib or 0.0
