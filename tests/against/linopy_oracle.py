@@ -24,12 +24,12 @@ linopy.options["semantics"] = "v1"  # strict alignment, and the only mode with s
 Array = np.ndarray[Any, Any]
 
 FIRST = (
-    "sign", "size", "option", "prepay", "equity", "later", "later_sign", "port", "replica", "build", "power", "borrow",
-    "gap", "eta",
+    "sign", "size", "option", "prepay", "equity", "later", "later_sign", "port", "start", "replica", "build", "power",
+    "borrow", "gap", "eta",
 )  # fmt: skip
 SECOND = (
     "work", "use", "open", "unserved", "backlog", "over", "short", "made", "bank", "credit", "carry", "transfer",
-    "excess", "cost", "tail",
+    "saved", "excess", "cost", "tail",
 )  # fmt: skip
 
 OTHER_SIDE = " from below"
@@ -53,13 +53,15 @@ def column_shapes(program: Program) -> tuple[dict[str, tuple[int, ...]], dict[st
     signs = int(np.sum(program.later_action == SIGN))
     first = {
         "sign": (n["K"],), "size": (n["K"],), "option": (n["K"],), "prepay": (n["K"],), "equity": (n["K"],),
-        "later": (n["E"],), "later_sign": (signs,), "port": (n["O"],), "replica": (n["R"],), "build": (n["B"],),
+        "later": (n["E"],), "later_sign": (signs,), "port": (n["O"],),
+        "start": (n["H"],), "replica": (n["R"],), "build": (n["B"],),
         "power": (n["B"],), "borrow": (n["Y"],), "gap": (n["Q"], n["T"]), "eta": (),
     }  # fmt: skip
     floors = dict.fromkeys(("over", "short", "made", "bank", "credit", "carry"), (n["F"],))
     second = {
         "work": (n["A"], n["T"]), "use": (n["J"], n["T"]), "open": (n["L"], n["T"]), "unserved": (n["D"], n["T"]),
-        "backlog": (n["D"], n["T"]), **floors, "transfer": (n["X"], n["T"]), "excess": (n["Y"],), "cost": (n["T"],),
+        "backlog": (n["D"], n["T"]), **floors, "transfer": (n["X"], n["T"]),
+        "saved": (n["Z"], n["T"]), "excess": (n["Y"],), "cost": (n["T"],),
     }  # fmt: skip
     if program.risk_aversion > 0:
         second["tail"] = ()
@@ -85,6 +87,7 @@ class _Writer:
             "T": "period", "Y": "year", "S": "scenario", "P": "pool", "K": "row", "E": "later", "N": "line",
             "J": "use", "L": "open", "F": "floor", "D": "demand", "A": "arc", "X": "transfer", "R": "replica",
             "O": "port", "B": "site", "V": "vendor", "Q": "loss", "W": "way",
+            "H": "start", "G": "project", "M": "team", "U": "gain", "Z": "saving",
         }.items():  # fmt: skip
             self.index[name] = pd.RangeIndex(self.n[letter], name=name)
         self.index["signature"] = pd.RangeIndex(self.G, name="signature")
@@ -177,7 +180,8 @@ class _Writer:
         self.variable("equity", 0.0, np.where(p.equity_value > 0, p.equity_max, 0.0), "row")
         self.variable("later", 0.0, inf, "later")
         self.variable("later_sign", 0.0, 1.0, "later_sign", integer=True)
-        self.variable("port", 0.0, 1.0, "port", integer=True)
+        self.variable("port", 0.0, 1.0 - np.isin(np.arange(self.n["O"]), p.levers.closed_port), "port", integer=True)
+        self.variable("start", 0.0, 1.0, "start", integer=True)
         self.variable("replica", 0.0, 1.0, "replica")
         self.variable("build", p.site_committed, 1.0, "site", integer=True)
         self.variable("power", 0.0, p.site_max, "site")
@@ -200,6 +204,7 @@ class _Writer:
         ):  # fmt: skip
             self.variable(name, 0.0, upper, "scenario", "floor")
         self.variable("transfer", 0.0, inf, "scenario", "transfer", "period")
+        self.variable("saved", 0.0, inf, "scenario", "saving", "period")
         self.variable("excess", 0.0, np.where(np.isinf(p.carbon_max), 0.0, inf)[None], "scenario", "year")
         self.variable("cost", -inf, inf, "scenario", "period")
         if risk:
@@ -266,6 +271,7 @@ class _Writer:
             for name, cash, dim in (
                 ("size", p.size_cash, "row"), ("option", p.option_cash, "row"), ("prepay", p.prepay_cash, "row"),
                 ("port", p.port_cash, "port"), ("replica", p.replica_cash, "replica"),
+                ("start", p.levers.start_cash, "start"),
                 ("build", p.site_fixed_cash, "site"), ("power", p.site_cash, "site"),
             ):  # fmt: skip
                 if name in v:
@@ -326,6 +332,8 @@ class _Writer:
             left: Any = 1 * v["unserved"]
             if "work" in v:
                 left = v["work"] @ self.onehot(p.arc_demand, "arc", "demand", p.arc_yield) + left
+            if "saved" in v:
+                left = v["saved"] @ self.onehot(p.levers.gain_demand[p.levers.saving_gain], "saving", "demand") + left
             waiting = 1 * v["backlog"]
             change = waiting - waiting.shift(period=1).fillna(0)
             left = left + change * self.data(1 / p.duration, "period")
@@ -395,6 +403,8 @@ class _Writer:
             left: Any = 1 * v["transfer"]
             if "work" in v:
                 left = left - (v["work"] @ self.onehot(p.arc_transfer, "arc", "transfer", p.arc_yield)) * per_unit
+            if "saved" in v and (p.levers.saving_transfer != NONE).any():
+                left = left - (v["saved"] @ self.onehot(p.levers.saving_transfer, "saving", "transfer")) * per_unit
             copied = np.flatnonzero(p.transfer_replica != NONE)
             if len(copied):
                 s, x = (a.ravel() for a in np.meshgrid(np.arange(self.n["S"]), copied, indexing="ij"))
@@ -407,6 +417,11 @@ class _Writer:
                 self.rule("F4.G2", on_way, "<=", self.data(p.way_max, "way", "period"))
         if "port" in v:
             left = -1 * (v["port"] * self.data(p.port_capacity, "scenario", "port", "period"))
+            opened = p.levers.opener_start
+            if len(opened):
+                s, i = (a.ravel() for a in np.meshgrid(np.arange(self.n["S"]), np.arange(len(opened)), indexing="ij"))
+                keys = {"scenario": s, "port": p.levers.opener_port[i]}
+                left = left - self.gather("start", opened[i], p.levers.opener_capacity[s, i], keys)
             if "work" in v:
                 left = v["work"] @ self.onehot(p.arc_port, "arc", "port", p.arc_yield) + left
             self.rule("F4.N", left, "<=", 0)
@@ -416,6 +431,39 @@ class _Writer:
                 row = p.line_row[p.use_line]
                 left = v["use"] @ self.onehot(p.row_site[row], "use", "site", p.row_kw[row]) + left
             self.rule("F4.W2", left, "<=", 0)
+
+    def projects(self) -> None:
+        p, v, n, lev = self.p, self.v, self.n, self.p.levers
+        if "start" not in v:
+            return
+        chosen = v["start"] @ self.onehot(lev.start_project, "start", "project")
+        self.rule("F4.L1", chosen, "<=", self.data(lev.project_most, "project"))
+        self.rule("F4.L1" + OTHER_SIDE, chosen, ">=", self.data(lev.project_least, "project"))
+        groups = np.unique(lev.project_group[lev.project_group != NONE])
+        if len(groups):
+            self.index["exclusion"] = pd.Index(groups, name="exclusion")
+            mine = (lev.project_group[lev.start_project][:, None] == groups).astype(float)
+            self.rule("F4.L2", v["start"] @ self.data(mine, "start", "exclusion"), "<=", 1)
+        if n["M"]:
+            needed = v["start"] @ self.data(lev.start_need, "start", "team", "period")
+            self.rule("F4.TM", needed, "<=", self.data(lev.team_capacity, "team", "period"))
+        if "saved" not in v:
+            return
+        # READING: `factor_units` are units saved for each unit of work on the arc, so the yield comes on top.
+        units = np.zeros((n["A"], n["Z"]))
+        np.add.at(units, (lev.factor_arc, lev.factor_saving), lev.factor_units * p.arc_yield[lev.factor_arc])
+        self.rule("F4.L3", v["saved"] - v["work"] @ self.data(units, "arc", "saving"), "<=", 0)
+        pairs = [(u, g) for u in range(n["U"]) for g in range(n["G"]) if lev.gain_project[u, g]]
+        self.index["pair_of"] = pd.RangeIndex(len(pairs), name="pair_of")
+        of = np.array([[float(u == gain) for u, _ in pairs] for gain in lev.saving_gain])
+        later = np.arange(n["T"]) >= lev.start_ready[:, None]
+        factor = np.zeros((n["H"], len(pairs), n["S"], n["T"]))
+        for i, (u, g) in enumerate(pairs):
+            for h in range(n["H"]):
+                if lev.start_project[h] == g:
+                    factor[h, i] = lev.gain_most[:, u] * later[h]
+        room = v["start"] @ self.data(factor, "start", "pair_of", "scenario", "period")
+        self.rule("F4.L4", v["saved"] @ self.data(of, "saving", "pair_of") - room, "<=", 0)
 
     def limits(self) -> None:
         p, v = self.p, self.v
@@ -450,6 +498,13 @@ class _Writer:
             factor = served[:, :, None, None] * share * year_of[None, :, None, :]
             if factor.any():
                 total = v["work"] @ self.data(factor, "arc", "period", "vendor", "year")
+                if "saved" in v:
+                    critical = p.demand_critical[p.levers.gain_demand[p.levers.saving_gain]]
+                    mine = p.levers.saving_vendor[:, None] == np.arange(self.n["V"])
+                    share = (mine - p.critical_share_max)[:, None, :, None] * critical[:, None, None, None]
+                    factor = p.duration[None, :, None, None] * share * year_of[None, :, None, :]
+                    if factor.any():
+                        total = total + v["saved"] @ self.data(factor, "saving", "period", "vendor", "year")
                 self.rule("F4.CS", total, "<=", 0)
 
     def costs(self) -> None:
@@ -458,6 +513,7 @@ class _Writer:
         for name, price, dim in (
             ("work", p.arc_cost, "arc"), ("use", p.use_cost, "use"), ("open", p.open_cost, "open"),
             ("unserved", p.unserved_cost, "demand"), ("transfer", p.transfer_cost, "transfer"),
+            ("saved", p.levers.saving_cost, "saving"),
         ):  # fmt: skip
             if name in v:
                 # Prices of 0 (serving at home) need no term; leaving them out is what a careful user would do.
@@ -496,6 +552,7 @@ class _Writer:
             ("size", p.size_cost + mean[:K], ("row",)), ("option", p.option_cost, ("row",)),
             ("prepay", p.prepay_cost - weight @ p.prepay_credit, ("row",)), ("equity", -1.0, ("row",)),
             ("later", mean[K:], ("later",)), ("port", p.port_cost, ("port",)),
+            ("start", p.levers.start_cost, ("start",)),
             ("replica", p.replica_cost, ("replica",)),
             ("build", p.site_fixed_cost, ("site",)), ("power", p.site_cost, ("site",)),
             ("borrow", p.borrow_cost, ("year",)), ("gap", p.gap_cost[None], ("loss", "period")),
@@ -526,6 +583,7 @@ def build(program: Program, *, integer: bool = True, sparse: bool = True) -> lin
     writer.work()
     writer.contracts()
     writer.data_and_ports()
+    writer.projects()
     writer.limits()
     writer.costs()
     writer.objective()

@@ -6,10 +6,12 @@ already, and a shortfall invented together with an over-take always costs more t
 
 from __future__ import annotations
 
-from typing import Any
+import itertools
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from argosy.plan.levers import Levers, no_levers
 from argosy.plan.program import EXERCISE, EXIT, NONE, SIGN, Program
 
 Array = np.ndarray[Any, Any]
@@ -216,7 +218,9 @@ def random_program(
     strike = np.where(exits, 0.05, 0.3) * rng.uniform(0.5, 1.5, E)
     future_cost = np.concatenate([rng.uniform(0.2, 1.0, (S, K)) * price * T / 4, chance * strike], axis=1)
     jitter = rng.uniform(0.9, 1.1, (S, K))
+    arcs = Arcs(arc_demand, arc_pool, arc_yield, arc_transfer, pool_vendor)
     return Program(
+        levers=random_levers(seed, demand + backlog[:, :, None] / duration, arcs, years=Y, ports=O),
         duration=duration, discount=discount, year=year, probability=probability,
         risk_aversion=0.0 if some(0.3) else float(rng.uniform(0.1, 0.6)), tail=float(rng.uniform(0.5, 0.9)),
         sign_lower=np.where(signed, 1.0, 0.0), sign_upper=sign_upper, size_min=size_min, size_max=size_max,
@@ -269,6 +273,75 @@ def random_program(
     )  # fmt: skip
 
 
+class Arcs(NamedTuple):
+    """What gains need to know about arcs."""
+
+    demand: Array
+    pool: Array
+    yields: Array
+    transfer: Array
+    vendor: Array
+
+
+def random_levers(seed: int, most: Array, arcs: Arcs, *, years: int, ports: int) -> Levers:
+    """Projects of a random program from draws of their own; every third seed has none.
+
+    `most` (S, D, T) is the most work that a class can do. Shares are drawn by project, class and pool.
+    """
+    rng = np.random.Generator(np.random.PCG64(10_000_000 + seed))
+    G, M = int(rng.integers(1, 4)), int(rng.integers(0, 3))
+    if seed % 3 == 2:
+        return no_levers()
+    S, D, T = most.shape
+    start_project = np.repeat(np.arange(G), rng.integers(1, 3, G))
+    H = len(start_project)
+    ready = rng.integers(0, T, H)
+    cost = rng.uniform(0.5, 30.0, H)
+    need = rng.uniform(0.0, 4.0, (H, M, T)) * (np.arange(T) < np.maximum(ready, 1)[:, None, None])
+    group = rng.choice([NONE, 5], G)
+    running = (rng.random(G) < 0.2) & ((group == NONE) | (np.arange(G) == 0))
+    must = [int(np.flatnonzero(start_project == g)[0]) for g in np.flatnonzero(running)]
+    gain = np.where(rng.random((G, D)) < 0.7, rng.uniform(0.1, 0.6, (G, D)), 0.0)
+    share = gain[:, :, None] * np.where(rng.random((G, 1, int(arcs.pool.max()) + 1)) < 0.8, 1.0, 0.4)
+    demand, members, limit, savings, factors = [], [], [], [], []
+    for d in range(D):
+        mine = np.flatnonzero(arcs.demand == d)
+        for picked in (p for size in range(1, G + 1) for p in itertools.combinations(range(G), size)):
+            if not len(mine) or not all(gain[g, d] > 0 for g in picked) or sum(group[list(picked)] == 5) > 1:
+                continue
+            g_of = np.array([share[list(picked), d, arcs.pool[a]] for a in mine])  # (arcs, picked)
+            for key in dict.fromkeys((int(arcs.transfer[a]), int(arcs.vendor[arcs.pool[a]])) for a in mine):
+                inside = [i for i, a in enumerate(mine)
+                          if (int(arcs.transfer[a]), int(arcs.vendor[arcs.pool[a]])) == key]  # fmt: skip
+                factors += [(len(savings), int(mine[i]), float(np.prod(g_of[i] / (1 - g_of[i])))) for i in inside]
+                savings.append((len(demand), *key))
+            demand.append(d)
+            members.append(np.isin(np.arange(G), picked))
+            limit.append(most[:, d] * g_of.prod(axis=1).max())
+    openers = [(h, o) for h in range(H) for o in range(ports) if rng.random() < 0.3]
+    Z, U = len(savings), len(demand)
+    later = np.arange(T) >= ready[:, None]
+    return Levers(
+        start_project=start_project, start_ready=ready, start_cost=cost,
+        start_cash=np.outer(cost, rng.dirichlet(np.ones(years))) * 0.2, start_need=need,
+        project_least=running.astype(float), project_most=np.ones(G), project_group=group,
+        team_capacity=need[must].sum(axis=0) + rng.uniform(0.0, 4.0, (M, T)),
+        gain_demand=np.array(demand, dtype=int), gain_project=np.array(members, dtype=bool).reshape(U, G),
+        gain_most=np.array(limit).reshape(U, S, T).transpose(1, 0, 2),
+        saving_gain=np.array([x[0] for x in savings], dtype=int),
+        saving_transfer=np.array([x[1] for x in savings], dtype=int),
+        saving_vendor=np.array([x[2] for x in savings], dtype=int),
+        saving_cost=rng.uniform(0.0, 0.1, (Z, T)) * (rng.random((Z, 1)) < 0.5),
+        factor_saving=np.array([x[0] for x in factors], dtype=int),
+        factor_arc=np.array([x[1] for x in factors], dtype=int),
+        factor_units=np.array([x[2] for x in factors]),
+        closed_port=np.flatnonzero(rng.random(ports) < 0.3),
+        opener_start=np.array([h for h, _ in openers], dtype=int),
+        opener_port=np.array([o for _, o in openers], dtype=int),
+        opener_capacity=rng.uniform(5.0, 60.0, (S, len(openers), T)) * later[[h for h, _ in openers]],
+    )  # fmt: skip
+
+
 def tiny_program(seed: int, most: int = 4) -> Program:
     """A program with at least one and at most `most` binary columns that are free, for enumeration."""
     for attempt in range(1000):
@@ -276,7 +349,12 @@ def tiny_program(seed: int, most: int = 4) -> Program:
             1_000_000 + 1000 * seed + attempt, periods=4, scenarios=2, rows=2 + seed % 2, pools=2, vendors=2, classes=2
         )
         free = int((program.sign_lower < program.sign_upper).sum() + (program.later_action == SIGN).sum())
-        free += len(program.port_cost) + int((program.site_committed < 1).sum())
+        free += (
+            len(program.port_cost)
+            - len(program.levers.closed_port)
+            + len(program.levers.start_project)
+            + int((program.site_committed < 1).sum())
+        )
         if 1 <= free <= most:
             return program
     raise AssertionError("no such program; change the sizes")
@@ -287,5 +365,5 @@ def families_everywhere() -> tuple[str, ...]:
     return (
         "F4.A1", "F4.A2", "F4.A3", "F4.EX", "F4.H", "F4.X1", "F4.X2", "F4.PP", "F4.EQ", "F4.Y", "F4.C", "F4.N1", "F4.Z",
         "F4.W1", "F4.D", "F4.P", "F4.U", "F4.T", "F4.M1", "F4.M2", "F4.K1", "F4.K2", "F4.K3", "F4.G1", "F4.G2", "F4.N",
-        "F4.W2", "F4.PW", "F4.E", "F4.CS", "F4.CT", "F4.CV",
+        "F4.W2", "F4.PW", "F4.E", "F4.CS", "F4.CT", "F4.CV", "F4.L1", "F4.L2", "F4.L3", "F4.L4", "F4.TM",
     )  # fmt: skip

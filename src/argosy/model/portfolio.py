@@ -14,6 +14,7 @@ from argosy.model.link import Link
 from argosy.model.load import Load
 from argosy.model.policy import Policy
 from argosy.model.pool import Pool
+from argosy.model.project import Project, Team
 from argosy.model.region import Region
 from argosy.model.scenario import Scenarios
 from argosy.model.silicon import Silicon
@@ -55,6 +56,10 @@ class Portfolio(Record):
     """Signed contracts, candidates, and what can be had without a commitment."""
     workloads: tuple[AnyWorkload, ...] = ()
     """Demand."""
+    teams: tuple[Team, ...] = ()
+    """People of each skill who are free for projects."""
+    projects: tuple[Project, ...] = ()
+    """One-off work that makes workloads cheaper to run, or opens other silicon to them."""
     policy: Policy = Policy()
     """Limits and attitudes."""
     uncertainties: tuple[AnyUncertainty, ...] = ()

@@ -81,9 +81,14 @@ class Reach:
             return f"silicon (only {', '.join(workload.silicon)} is allowed)"
         if chip.id not in workload.units_per_accelerator and chip.ratio(profile) is None:
             return f"throughput (no {profile} measurement of {chip.id}; add units_per_accelerator)"
-        if chip.family not in {*workload.runs_on_families, *(port.family for port in workload.porting)}:
-            return f"family ({chip.family} is neither in runs_on_families nor in porting)"
+        if chip.family not in self._families(workload):
+            return f"family ({chip.family} is neither in runs_on_families nor in porting, and no project opens it)"
         return self._place(workload, pool, region)
+
+    def _families(self, workload: Load) -> set[str]:
+        """Families that it runs on today, or could run on after a port of its own or of a project."""
+        opened = {port.family for p in self.portfolio.projects for port in p.ports if port.workload == workload.id}
+        return {*workload.runs_on_families, *(port.family for port in workload.porting), *opened}
 
     def _place(self, workload: Load, pool: Pool, region: Region) -> str | None:
         for rule, whose in ((workload.residency, "its"), (self.portfolio.policy.residency, "the policy's")):

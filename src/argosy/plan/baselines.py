@@ -269,7 +269,7 @@ def only(program: Program, s: int) -> Program:
         "site_energised", "use_max", "open_max", "stock", "demand", "backlog_max",
     )  # fmt: skip
     one: dict[str, Any] = {name: getattr(program, name)[s : s + 1] for name in fields}
-    return replace(program, probability=np.ones(1), **one)
+    return replace(program, probability=np.ones(1), levers=program.levers.only(s), **one)
 
 
 def _hindsight(told: Inputs, run: Comparison, objective: float) -> float | None:

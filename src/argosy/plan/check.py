@@ -10,7 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from argosy.plan.check_levers import check_levers, opened, project_cash, saved_by, saved_critical, saved_egress
 from argosy.plan.program import EXERCISE, EXIT, NONE, SIGN, Floats, Ints, Program
+from argosy.plan.residuals import Ledger
 from argosy.plan.values import Values
 
 
@@ -33,36 +35,16 @@ class Recount:
         return max(self.residual.values(), default=0.0)
 
 
-class _Ledger:
-    """Collects violations: left must equal, stay below or stay above right."""
-
-    def __init__(self) -> None:
-        self.residual: dict[str, float] = {}
-
-    def _note(self, rule: str, violation: Floats, scale: Floats) -> None:
-        worst = float((violation / np.maximum(1.0, scale)).max(initial=0.0))
-        worst = np.inf if np.isnan(worst) else worst  # what cannot be compared is not kept
-        self.residual[rule] = max(self.residual.get(rule, 0.0), worst)
-
-    def equal(self, rule: str, left: Floats, right: Floats) -> None:
-        left, right = np.broadcast_arrays(left, right)
-        self._note(rule, np.abs(left - right), np.abs(right))
-
-    def below(self, rule: str, left: Floats, right: Floats) -> None:
-        left, right = np.broadcast_arrays(left, right)
-        finite = np.isfinite(right)
-        self._note(rule, np.maximum(0.0, left - right)[finite], np.abs(right)[finite])
-
-
 def check(program: Program, values: Values) -> Recount:
     """Recount objective and residuals; never raises on a bad plan, the residuals say how bad it is."""
-    book = _Ledger()
+    book = Ledger()
     _bounds(program, values, book)
     _contracts(program, values, book)
     _limits(program, values, book)
     _work(program, values, book)
     _floors(program, values, book)
     _second_limits(program, values, book)
+    check_levers(program, values, book)
     first = first_cost(program, values)
     scenario = scenario_cost(program, values, book)
     return Recount(first + _risk(program, scenario), scenario, first, book.residual)
@@ -91,6 +73,7 @@ def first_cost(program: Program, values: Values) -> float:
         program.size_cost @ x["size"] + program.option_cost @ x["option"] + program.prepay_cost @ x["prepay"]
         - x["equity"].sum() + program.port_cost @ x["port"] + program.replica_cost @ x["replica"]
         + program.site_fixed_cost @ x["build"] + program.site_cost @ x["power"] + program.borrow_cost @ x["borrow"]
+        + program.levers.start_cost @ x["start"]
         + (program.gap_cost * x["gap"]).sum()
     )  # fmt: skip
 
@@ -101,7 +84,8 @@ def period_cost(program: Program, values: Values) -> dict[str, Floats]:
     shape = y["cost"].shape
     parts = {
         "egress": np.einsum("at,sat->st", program.arc_cost, y["work"])
-        + np.einsum("xt,sxt->st", program.transfer_cost, y["transfer"]),
+        + np.einsum("xt,sxt->st", program.transfer_cost, y["transfer"])
+        + saved_egress(program, values),
         "use": np.einsum("jt,sjt->st", program.use_cost, y["use"]),
         "open": np.einsum("lt,slt->st", program.open_cost, y["open"]),
         "unserved": np.einsum("dt,sdt->st", program.unserved_cost, y["unserved"]),
@@ -119,7 +103,7 @@ def period_cost(program: Program, values: Values) -> dict[str, Floats]:
     return parts
 
 
-def scenario_cost(program: Program, values: Values, book: _Ledger | None = None) -> Floats:
+def scenario_cost(program: Program, values: Values, book: Ledger | None = None) -> Floats:
     """Q_s of F5 for every scenario."""
     total = np.sum(list(period_cost(program, values).values()), axis=0)
     if book is not None:
@@ -138,21 +122,24 @@ def signed(program: Program, values: Values, s: int) -> Floats:
     return size
 
 
-def _bounds(program: Program, values: Values, book: _Ledger) -> None:
+def _bounds(program: Program, values: Values, book: Ledger) -> None:
     x, y = values.first, values.second
     for family in (*x.items(), *y.items()):
         if family[0] not in ("eta", "cost"):
             book.below("F3", -family[1], np.zeros(1))
     for name, upper in (
         ("sign", program.sign_upper), ("size", program.size_max), ("port", np.ones(1)), ("replica", np.ones(1)),
+        ("start", np.ones(1)),
         ("build", np.ones(1)), ("power", program.site_max), ("borrow", program.borrow_max),
         ("later_sign", np.ones(1)), ("equity", np.where(program.equity_value > 0, program.equity_max, 0.0)),
     ):  # fmt: skip
         book.below("F3", x[name], upper)
     book.below("F3", -x["sign"], -program.sign_lower)
     book.below("F3", -x["build"], -program.site_committed)
-    for name in ("sign", "later_sign", "port", "build"):
-        book.equal("F3", x[name], np.round(x[name]))
+    for name in ("sign", "later_sign", "port", "start", "build"):
+        if name != "start" or not program.levers.divisible:
+            book.equal("F3", x[name], np.round(x[name]))
+    book.below("F3", x["port"][program.levers.closed_port], np.zeros(1))
     book.below("F3", y["use"], program.use_max)
     book.below("F3", y["open"], program.open_max)
     book.below("F3", y["work"], np.where(program.arc_open, np.inf, 0.0)[None])
@@ -165,7 +152,7 @@ def _bounds(program: Program, values: Values, book: _Ledger) -> None:
         book.below("F3", y[name], live)
 
 
-def _contracts(program: Program, values: Values, book: _Ledger) -> None:
+def _contracts(program: Program, values: Values, book: Ledger) -> None:
     x = values.first
     book.below("F4.A1", x["size"], program.size_max * x["sign"])
     book.below("F4.A2", program.size_min * x["sign"], x["size"])
@@ -192,7 +179,8 @@ def _contracts(program: Program, values: Values, book: _Ledger) -> None:
             book.below(rule, taken, limit)
         cash = (
             program.size_cash.T @ x["size"] + program.option_cash.T @ x["option"] + program.prepay_cash.T @ x["prepay"]
-            + program.later_cash.T @ later + program.port_cash.T @ x["port"] + program.replica_cash.T @ x["replica"]
+            + project_cash(program, values) + program.later_cash.T @ later
+            + program.port_cash.T @ x["port"] + program.replica_cash.T @ x["replica"]
             + program.site_fixed_cash.T @ x["build"] + program.site_cash.T @ x["power"] - x["borrow"]
         )  # fmt: skip
         book.below("F4.Y", cash, program.cash_limit)
@@ -201,7 +189,7 @@ def _contracts(program: Program, values: Values, book: _Ledger) -> None:
     book.below("F4.EQ", x["equity"], program.equity_value * x["size"])
 
 
-def _limits(program: Program, values: Values, book: _Ledger) -> None:
+def _limits(program: Program, values: Values, book: Ledger) -> None:
     x = values.first
     committed = program.committed_value * x["size"]
     sign = np.flatnonzero(program.later_action == SIGN)
@@ -230,11 +218,11 @@ def _by(index: Ints, values: Floats, count: int) -> Floats:
     return out
 
 
-def _work(program: Program, values: Values, book: _Ledger) -> None:
+def _work(program: Program, values: Values, book: Ledger) -> None:
     x, y = values.first, values.second
     n = program.shape
     units = program.arc_yield[None, :, None] * y["work"]
-    done = _by(program.arc_demand, units, n["D"])
+    done = _by(program.arc_demand, units, n["D"]) + saved_by(program, values, "gain_demand", n["D"])
     before = np.concatenate([np.zeros((n["S"], n["D"], 1)), y["backlog"][:, :, :-1]], axis=2)
     book.equal("F4.D", done + y["unserved"] + (y["backlog"] - before) / program.duration, program.demand)
 
@@ -250,6 +238,7 @@ def _work(program: Program, values: Values, book: _Ledger) -> None:
 
     for i in range(n["X"]):
         moved = units[:, program.arc_transfer == i].sum(axis=1)
+        moved = moved + y["saved"][:, program.levers.saving_transfer == i].sum(axis=1)
         copy = program.transfer_replica[i]
         near = 0.0 if copy == NONE else x["replica"][copy]
         away = moved - program.demand[:, program.transfer_demand[i]] * near
@@ -258,10 +247,11 @@ def _work(program: Program, values: Values, book: _Ledger) -> None:
         book.below("F4.G2", y["transfer"][:, program.transfer_limit == w].sum(axis=1), program.way_max[w])
     for o in range(n["O"]):
         ported = units[:, program.arc_port == o].sum(axis=1)
-        book.below("F4.N", ported, program.port_capacity[:, o] * x["port"][o])
+        room = program.port_capacity[:, o] * x["port"][o] + opened(program, values, o)
+        book.below("F4.N", ported, room)
 
 
-def _floors(program: Program, values: Values, book: _Ledger) -> None:
+def _floors(program: Program, values: Values, book: Ledger) -> None:
     y = values.second
     columns = values.capacity_columns()
     row_of_use = program.line_row[program.use_line]
@@ -287,7 +277,7 @@ def _floors(program: Program, values: Values, book: _Ledger) -> None:
                     book.below("F4.K3", y[used][:, f], before)
 
 
-def _second_limits(program: Program, values: Values, book: _Ledger) -> None:
+def _second_limits(program: Program, values: Values, book: Ledger) -> None:
     x, y = values.first, values.second
     row_of_use = program.line_row[program.use_line]
     for b in range(len(program.site_max)):
@@ -310,6 +300,8 @@ def _second_limits(program: Program, values: Values, book: _Ledger) -> None:
         for year in range(int(program.year.max()) + 1):
             t = program.year == year
             per_arc = (amount[:, :, t] * critical[None, :, None]).sum(axis=2)
+            per_vendor = saved_critical(program, values, t)
             for v in range(len(program.vendor_share_max)):
-                mine = per_arc[:, vendor == v].sum(axis=1)
-                book.below("F4.CS", mine, program.critical_share_max * per_arc.sum(axis=1))
+                mine = per_arc[:, vendor == v].sum(axis=1) + per_vendor[:, v]
+                whole = per_arc.sum(axis=1) + per_vendor.sum(axis=1)
+                book.below("F4.CS", mine, program.critical_share_max * whole)

@@ -17,6 +17,7 @@ def first_stage(program: Program) -> Block:
     stage.cash()
     stage.limits()
     stage.sites()
+    stage.projects()
     stage.columns()
     return stage.writer.block()
 
@@ -79,7 +80,9 @@ class _FirstStage:
         for i, y in enumerate(years.tolist()):
             for name, cash in (
                 ("size", p.size_cash), ("option", p.option_cash), ("prepay", p.prepay_cash), ("port", p.port_cash),
-                ("replica", p.replica_cash), ("build", p.site_fixed_cash), ("power", p.site_cash),
+                ("replica", p.replica_cash),
+                ("start", p.levers.start_cash.reshape(w.n["H"], w.n["Y"])),
+                ("build", p.site_fixed_cash), ("power", p.site_cash),
             ):  # fmt: skip
                 w.add(rows[i][:, None], at(name)[None, :], cash[:, y][None, :])
             w.add(rows[i][:, None], at("later")[None, :], self.member * p.later_cash[:, y])
@@ -114,19 +117,34 @@ class _FirstStage:
         w.add(rows[p.row_site[self.signers[e]], q], at("later")[self.signings[e]], p.row_kw[self.signers[e]])
         w.add(rows, at("power")[:, None], -1.0)
 
+    def projects(self) -> None:
+        """F4.L1, F4.L2, F4.TM."""
+        levers, w, at = self.program.levers, self.writer, self.writer.at
+        rows = w.rows("F4.L1", (w.n["G"],), levers.project_least, levers.project_most)
+        w.add(rows[levers.start_project], at("start"), 1.0)
+        groups = np.unique(levers.project_group[levers.project_group != NONE])
+        rows = w.rows("F4.L2", (len(groups),), -INFINITY, 1.0)
+        for row, group in zip(rows, groups.tolist(), strict=True):
+            w.add(row, at("start")[levers.project_group[levers.start_project] == group], 1.0)
+        capacity = levers.team_capacity.reshape(w.n["M"], w.n["T"])
+        rows = w.rows("F4.TM", capacity.shape, -INFINITY, capacity)
+        w.add(rows[None], at("start")[:, None, None], levers.start_need.reshape(w.n["H"], *capacity.shape))
+
     def columns(self) -> None:
         """Costs (F of F5), bounds and integers (F3)."""
         p, w = self.program, self.writer
         part = w.columns.part
         for name, cost in (
             ("size", p.size_cost), ("option", p.option_cost), ("prepay", p.prepay_cost), ("equity", np.array(-1.0)),
-            ("port", p.port_cost), ("replica", p.replica_cost), ("build", p.site_fixed_cost), ("power", p.site_cost),
+            ("port", p.port_cost), ("start", p.levers.start_cost),
+            ("replica", p.replica_cost), ("build", p.site_fixed_cost), ("power", p.site_cost),
             ("borrow", p.borrow_cost), ("gap", np.tile(p.gap_cost, w.n["Q"])), ("eta", np.array(p.risk_aversion)),
         ):  # fmt: skip
             w.cost[part(name)] = cost
-        for name in ("sign", "later_sign", "port", "build"):
-            w.integer[part(name)] = True
+        for name in ("sign", "later_sign", "port", "start", "build"):
+            w.integer[part(name)] = name != "start" or not p.levers.divisible
             w.upper[part(name)] = 1.0
+        w.upper[w.at("port")[p.levers.closed_port]] = 0.0
         w.lower[part("sign")], w.upper[part("sign")] = p.sign_lower, p.sign_upper
         w.lower[part("build")] = p.site_committed
         for name, bound in (
@@ -137,3 +155,5 @@ class _FirstStage:
         ):  # fmt: skip
             w.upper[part(name)] = bound
         w.lower[part("eta")], w.upper[part("eta")] = (-INFINITY, INFINITY) if p.risk_aversion > 0 else (0.0, 0.0)
+        held = np.flatnonzero(~np.isnan(p.fixed))
+        w.lower[held] = w.upper[held] = p.fixed[held]

@@ -7,9 +7,10 @@ from typing import Any
 
 from argosy.model.portfolio import Portfolio
 from argosy.model.scenario import Scenario
-from argosy.plan import limit_arrays, supply_arrays, work_arrays
+from argosy.plan import limit_arrays, project_arrays, supply_arrays, work_arrays
 from argosy.plan.limit_arrays import losses
 from argosy.plan.program import Program
+from argosy.plan.project_arrays import Start
 from argosy.plan.supply_arrays import Later
 from argosy.plan.work_arrays import Arc
 from argosy.plan.world import World
@@ -29,6 +30,8 @@ class Inputs:
     """(dataset, region) along axis R."""
     losses: tuple[str, ...]
     """Axis Q."""
+    starts: tuple[Start, ...]
+    """Axis H."""
 
 
 def inputs(portfolio: Portfolio, scenarios: tuple[Scenario, ...]) -> Inputs:
@@ -36,9 +39,11 @@ def inputs(portfolio: Portfolio, scenarios: tuple[Scenario, ...]) -> Inputs:
     world = World.of(portfolio, scenarios)
     arcs = work_arrays.arcs(world)
     later = supply_arrays.later_columns(world)
+    work = work_arrays.arrays(world, arcs)
     parts: dict[str, Any] = {
         **supply_arrays.arrays(world, later),
-        **work_arrays.arrays(world, arcs),
+        **work,
+        **project_arrays.arrays(world, arcs, work),
         **limit_arrays.arrays(world, arcs),
     }
     ports = tuple((workload, family) for workload, family, *_ in work_arrays.ports(world))
@@ -69,4 +74,4 @@ def inputs(portfolio: Portfolio, scenarios: tuple[Scenario, ...]) -> Inputs:
         names=names,
         **parts,
     )
-    return Inputs(world, program, arcs, later, ports, replicas, lost)
+    return Inputs(world, program, arcs, later, ports, replicas, lost, project_arrays.starts(world))

@@ -9,12 +9,12 @@ import numpy as np
 from argosy.plan.program import SIGN, Ints, Program
 
 FIRST_COLUMNS = (
-    "sign", "size", "option", "prepay", "equity", "later", "later_sign", "port", "replica", "build", "power",
-    "borrow", "gap", "eta",
+    "sign", "size", "option", "prepay", "equity", "later", "later_sign", "port", "start", "replica", "build",
+    "power", "borrow", "gap", "eta",
 )  # fmt: skip
 SECOND_COLUMNS = (
     "work", "use", "open", "unserved", "backlog", "over", "short", "made", "bank", "credit", "carry", "transfer",
-    "excess", "cost",
+    "saved", "excess", "cost",
 )  # fmt: skip
 
 
@@ -51,8 +51,9 @@ def first_columns(program: Program) -> Axis:
     signs = int((program.later_action == SIGN).sum())
     sizes: dict[str, tuple[int, ...]] = dict.fromkeys(FIRST_COLUMNS[:5], (n["K"],))
     sizes |= {
-        "later": (n["E"],), "later_sign": (signs,), "port": (n["O"],), "replica": (n["R"],), "build": (n["B"],),
-        "power": (n["B"],), "borrow": (n["Y"],), "gap": (n["Q"], n["T"]), "eta": (1,),
+        "later": (n["E"],), "later_sign": (signs,), "port": (n["O"],), "start": (n["H"],),
+        "replica": (n["R"],), "build": (n["B"],), "power": (n["B"],), "borrow": (n["Y"],),
+        "gap": (n["Q"], n["T"]), "eta": (1,),
     }  # fmt: skip
     return Axis.of(sizes)
 
@@ -65,7 +66,7 @@ def second_columns(program: Program) -> Axis:
     return Axis.of({
         "work": (n["A"], t), "use": (n["J"], t), "open": (n["L"], t), "unserved": (n["D"], t),
         "backlog": (n["D"], t), "over": floor, "short": floor, "made": floor, "bank": floor, "credit": floor,
-        "carry": floor, "transfer": (n["X"], t), "excess": (n["Y"],), "cost": (t,),
+        "carry": floor, "transfer": (n["X"], t), "saved": (n["Z"], t), "excess": (n["Y"],), "cost": (t,),
     })  # fmt: skip
 
 

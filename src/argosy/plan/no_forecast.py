@@ -29,7 +29,8 @@ class Reserved:
 
 
 def reserved(told: Inputs, template: Template) -> Reserved:
-    """The mean program with signings fixed by the rule, and without options, exits, ports, copies or prepayments.
+    """The mean program with signings fixed by the rule, and without options, exits, ports, projects, copies or
+    prepayments.
 
     What is left free (borrowing, adequacy gaps, power of committed sites) follows from the contracts.
     """
@@ -39,6 +40,7 @@ def reserved(told: Inputs, template: Template) -> Reserved:
     lower, upper = block.column_lower.copy(), block.column_upper.copy()
     for name in ("option", "prepay", "later", "later_sign", "port", "replica"):
         upper[at(name)] = lower[at(name)]
+    upper[at("start")] = template.program.levers.project_least[template.program.levers.start_project]
     upper[at("build")] = lower[at("build")]
     new = told.program.sign_lower == 0
     lower[at("sign")] = np.where(new, size > 0, lower[at("sign")])

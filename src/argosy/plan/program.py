@@ -5,7 +5,8 @@ build it by hand. Nothing in here knows a vendor's name or a contract's kind. Ru
 docs/concepts/plan.md.
 
 Sizes: T periods, Y fiscal years, S scenarios, P pools, K sized rows, E later columns, N lines, J uses, L open tiers,
-F floors, D demand classes, A arcs, X transfers, R replicas, O ports, B sites, V vendors, Q losses.
+F floors, D demand classes, A arcs, X transfers, R replicas, O ports, B sites, V vendors, Q losses; those of
+projects stand in `levers`.
 
 Units: accelerators, units of work and money are scaled by `accelerator_scale` and `money_scale` so that numbers lie
 near 1; a level of accelerators held for a period of `duration[t]` standard months (730 hours) is an amount.
@@ -17,6 +18,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
+
+from argosy.plan.levers import Levers, no_levers
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -258,6 +261,10 @@ class Program:
     critical_share_max: float
     """Largest share of critical work that one vendor may serve in a year; nan is none."""
 
+    levers: Levers = field(default_factory=no_levers)
+    """Projects and teams."""
+    fixed: Floats = field(default_factory=lambda: np.zeros(0))
+    """(first-stage columns,) values to which columns are held, nan leaves one free; empty holds none."""
     accelerator_scale: float = 1.0
     money_scale: float = 1.0
     names: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -272,7 +279,7 @@ class Program:
             "J": len(self.use_line), "L": len(self.open_pool), "F": len(self.floor_row), "D": self.demand.shape[1],
             "A": len(self.arc_demand), "X": len(self.transfer_demand), "R": len(self.replica_cost),
             "O": len(self.port_cost), "B": len(self.site_max), "V": len(self.vendor_share_max),
-            "Q": len(self.adequacy_base), "W": len(self.way_max),
+            "Q": len(self.adequacy_base), "W": len(self.way_max), **self.levers.shape,
         }  # fmt: skip
 
 
@@ -300,4 +307,5 @@ def mean_program(program: Program) -> Program:
         stock=mean(program.stock),
         demand=mean(program.demand),
         backlog_max=mean(program.backlog_max),
+        levers=program.levers.mean(p),
     )

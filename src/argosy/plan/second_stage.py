@@ -21,6 +21,7 @@ def second_stage(program: Program, first: Axis) -> tuple[Block, Links]:
     stage.banks("K", "over", "carry", "credit")
     stage.data()
     stage.ports_and_sites()
+    stage.projects()
     stage.limits()
     stage.costs()
     stage.columns()
@@ -45,6 +46,7 @@ class _SecondStage:
         w.add(rows, at("unserved"), 1.0)
         w.add(rows, at("backlog"), 1 / p.duration)
         w.add(rows[:, 1:], at("backlog")[:, :-1], -1 / p.duration[1:])
+        w.add(rows[p.levers.gain_demand[p.levers.saving_gain]], at("saved"), 1.0)
         rows = w.rows("F4.P", (w.n["P"], w.n["T"]), 0.0, 0.0)
         w.add(rows[p.arc_pool], at("work"), 1.0)
         w.add(rows[p.use_pool], at("use"), -1.0)
@@ -103,6 +105,9 @@ class _SecondStage:
         arcs = np.flatnonzero(p.arc_transfer != NONE)
         x = p.arc_transfer[arcs]
         w.add(rows[x], at("work")[arcs], -(p.transfer_gib[x] * p.arc_yield[arcs])[:, None] * p.duration)
+        moved = np.flatnonzero(p.levers.saving_transfer != NONE)
+        x = p.levers.saving_transfer[moved]
+        w.add(rows[x], at("saved")[moved], -p.transfer_gib[x][:, None] * p.duration)
         copied = np.flatnonzero(p.transfer_replica != NONE)
         factor, reader = p.transfer_gib[copied][:, None] * p.duration, p.transfer_demand[copied]
         copies = self.first.at("replica")[p.transfer_replica[copied]]
@@ -114,15 +119,35 @@ class _SecondStage:
     def ports_and_sites(self) -> None:
         """F4.N, F4.W2."""
         p, w, at = self.program, self.writer, self.writer.at
+        levers = p.levers
         rows = w.rows("F4.N", (w.n["O"], w.n["T"]), -INFINITY, 0.0)
         ported = np.flatnonzero(p.arc_port != NONE)
         w.add(rows[p.arc_port[ported]], at("work")[ported], p.arc_yield[ported][:, None])
         w.link(rows, self.first.at("port")[:, None], lambda s: -p.port_capacity[s])
+        if len(levers.opener_start):
+            opener = self.first.at("start")[levers.opener_start][:, None]
+            w.link(rows[levers.opener_port], opener, lambda s: -levers.opener_capacity[s])
         rows = w.rows("F4.W2", (w.n["B"], w.n["T"]), -INFINITY, 0.0)
         own = np.flatnonzero(p.row_site[self.use_row] != NONE)
         builder = self.use_row[own]
         w.add(rows[p.row_site[builder]], at("use")[own], p.row_kw[builder][:, None])
         w.link(rows, self.first.at("power")[:, None], lambda s: -p.site_energised[s])
+
+    def projects(self) -> None:
+        """F4.L3, F4.L4."""
+        p, levers, w, at = self.program, self.program.levers, self.writer, self.writer.at
+        rows = w.rows("F4.L3", (w.n["Z"], w.n["T"]), -INFINITY, 0.0)
+        w.add(rows, at("saved"), 1.0)
+        each = levers.factor_units * p.arc_yield[levers.factor_arc]
+        w.add(rows[levers.factor_saving], at("work")[levers.factor_arc], -each[:, None])
+        gain, project = levers.requirements()
+        rows = w.rows("F4.L4", (len(gain), w.n["T"]), -INFINITY, 0.0)
+        i, z = np.nonzero(gain[:, None] == levers.saving_gain)
+        w.add(rows[i], at("saved")[z], 1.0)
+        i, h = np.nonzero(project[:, None] == levers.start_project)
+        if len(i):
+            ready, of = levers.ready(w.n["T"])[h], gain[i]
+            w.link(rows[i], self.first.at("start")[h][:, None], lambda s: -levers.gain_most[s][:, of] * ready)
 
     def limits(self) -> None:
         """F4.PW, F4.E, F4.CS."""
@@ -141,9 +166,12 @@ class _SecondStage:
         rows = w.rows("F4.CS", (w.n["V"] if limited else 0, w.n["Y"]), -INFINITY, 0.0)
         arcs = np.flatnonzero(p.demand_critical[p.arc_demand])
         vendor = p.pool_vendor[p.arc_pool[arcs]]
+        saved = np.flatnonzero(p.demand_critical[p.levers.gain_demand[p.levers.saving_gain]])
         for v in range(len(rows)):
             share = (vendor == v) - p.critical_share_max
             w.add(rows[v][p.year][None, :], at("work")[arcs], (share * p.arc_yield[arcs])[:, None] * p.duration)
+            share = (p.levers.saving_vendor[saved] == v) - p.critical_share_max
+            w.add(rows[v][p.year][None, :], at("saved")[saved], share[:, None] * p.duration)
 
     def costs(self) -> None:
         """F4.CT. It comes last: `recourse` puts it into the objective."""
@@ -152,7 +180,7 @@ class _SecondStage:
         w.add(rows, at("cost"), 1.0)
         for name, price in (
             ("work", p.arc_cost), ("use", p.use_cost), ("open", p.open_cost), ("unserved", p.unserved_cost),
-            ("transfer", p.transfer_cost),
+            ("transfer", p.transfer_cost), ("saved", p.levers.saving_cost.reshape(w.n["Z"], w.n["T"])),
         ):  # fmt: skip
             w.add(rows[None, :], at(name), -price)
         last = rows[p.floor_last]

@@ -13,7 +13,7 @@ import numpy as np
 
 from argosy.model.decision import BaselineScore
 from argosy.model.scenario import Scenario
-from argosy.plan import limit_arrays, supply_arrays, work_arrays
+from argosy.plan import limit_arrays, project_arrays, supply_arrays, work_arrays
 from argosy.plan.check import first_cost, period_cost
 from argosy.plan.clusters import rule
 from argosy.plan.inputs import Inputs
@@ -43,9 +43,11 @@ class Outcome:
 def program_of(told: Inputs, scenarios: tuple[Scenario, ...]) -> Program:
     """F9.1: the program of other futures with the first stage, and thus the columns, of the plan's own."""
     world = World.of(told.world.portfolio, scenarios)
+    work = work_arrays.arrays(world, told.arcs)
     parts = {
         **supply_arrays.arrays(world, classified(told, world)),
-        **work_arrays.arrays(world, told.arcs),
+        **work,
+        **project_arrays.arrays(world, told.arcs, work),
         **limit_arrays.arrays(world, told.arcs),
     }
     tiers = parts.pop("open_names")

@@ -43,7 +43,7 @@ def yield_of(world: World, ask: Ask, pool: Pool) -> float:
         return 0.0
     if ask.silicon is not None and silicon.id not in ask.silicon:
         return 0.0
-    if silicon.family not in ask.unported and silicon.family not in {port.family for port in ask.ports}:
+    if silicon.family not in ask.unported and (ask.workload, silicon.family) not in openable(world):
         return 0.0
     if ask.dataset is not None and region.id != world.datasets[ask.dataset].home:
         lawful = world.datasets[ask.dataset].jurisdictions
@@ -106,18 +106,12 @@ def arrays(world: World, arcs_: tuple[Arc, ...]) -> dict[str, object]:
     """The fields of `Program` that come from asks, pools and open supply."""
     calendar = world.calendar
     scale, money = world.accelerator_scale, world.money_scale
-    wanted = (
-        np.array([ask.demand_units for ask in world.asks]).reshape(len(world.asks), calendar.horizon.months) / scale
-    )
-    reserve = np.array([1 + ask.reserve_fraction for ask in world.asks])
-    factor = effects.demand_array(world.scenarios, [ask.workload for ask in world.asks], calendar.horizon)
-    demand = calendar.mean(wanted * reserve[:, None] * factor)
-    waits = np.array([ask.max_backlog_months for ask in world.asks])
+    demand, backlog = _demand(world)
     opens = np.array([_open_periods(world, arc) for arc in arcs_], dtype=bool).reshape(len(arcs_), calendar.periods)
     return {
         "demand": demand,
         "unserved_cost": np.outer([a.unserved_usd_per_unit for a in world.asks], calendar.duration) * scale / money,
-        "backlog_max": demand.mean(axis=2) * waits,
+        "backlog_max": backlog,
         "demand_critical": np.array([ask.critical for ask in world.asks], dtype=bool),
         "arc_demand": np.array([arc.ask for arc in arcs_], dtype=np.int64),
         "arc_pool": np.array([arc.pool for arc in arcs_], dtype=np.int64),
@@ -126,7 +120,7 @@ def arrays(world: World, arcs_: tuple[Arc, ...]) -> dict[str, object]:
         "pool_vendor": np.array(
             [world.vendor_position(world.regions[pool.region].vendor) for pool in world.pools], dtype=np.int64
         ),
-        **_ports(world, arcs_, demand, waits),
+        **_ports(world, arcs_),
         **_data(world, arcs_),
         **_open(world),
     }
@@ -141,28 +135,57 @@ def _open_periods(world: World, arc: Arc) -> Bools:
 
 
 def ports(world: World) -> list[tuple[str, str, float, int]]:
-    """(workload, family, cost in USD, lag in months) of every port, each workload once."""
+    """(workload, family, cost in USD, lag in months) of every port, each workload once.
+
+    A port that only projects open has no cost of its own; its column is held at 0 (`Levers.closed_port`).
+    """
     found: dict[tuple[str, str], tuple[float, int]] = {}
     for ask in world.asks:
         for port in ask.ports:
             if port.family not in ask.unported:
                 found[ask.workload, port.family] = (port.cost_usd, port.lag_months)
+    native = {ask.workload: ask.unported for ask in world.asks}
+    for project in world.portfolio.projects:
+        for opening in project.ports:
+            if opening.family not in native[opening.workload]:
+                found.setdefault((opening.workload, opening.family), (0.0, 0))
     return [(workload, family, *terms) for (workload, family), terms in found.items()]
 
 
-def _ports(world: World, arcs_: tuple[Arc, ...], demand: Floats, waits: Floats) -> dict[str, object]:
+def openable(world: World) -> frozenset[tuple[str, str]]:
+    """(workload, family) of every port, by its own cost or by a project."""
+    own = {(ask.workload, port.family) for ask in world.asks for port in ask.ports}
+    return frozenset(own | {(port.workload, port.family) for p in world.portfolio.projects for port in p.ports})
+
+
+def most_work(world: World) -> Floats:
+    """(S, D, T) most units that a class can do in a period: what is wanted and all that may wait."""
+    demand, backlog = _demand(world)
+    return np.asarray(demand + backlog[:, :, None] / world.calendar.duration)
+
+
+def _demand(world: World) -> tuple[Floats, Floats]:
+    """(S, D, T) units wanted, reserve included, and (S, D) the most that may wait."""
     calendar = world.calendar
+    wanted = np.array([ask.demand_units for ask in world.asks]).reshape(len(world.asks), calendar.horizon.months)
+    reserve = np.array([1 + ask.reserve_fraction for ask in world.asks])
+    factor = effects.demand_array(world.scenarios, [ask.workload for ask in world.asks], calendar.horizon)
+    demand = calendar.mean(wanted / world.accelerator_scale * reserve[:, None] * factor)
+    return demand, demand.mean(axis=2) * np.array([ask.max_backlog_months for ask in world.asks])
+
+
+def _ports(world: World, arcs_: tuple[Arc, ...]) -> dict[str, object]:
+    calendar, most = world.calendar, most_work(world)
     known = ports(world)
     at = {(workload, family): o for o, (workload, family, _, _) in enumerate(known)}
     cost = np.array([usd for _, _, usd, _ in known]) / world.money_scale
     cash = np.zeros((len(known), calendar.years))
     cash[:, 0] = cost
-    capacity = np.zeros((demand.shape[0], len(known), calendar.periods))
+    capacity = np.zeros((len(world.scenarios), len(known), calendar.periods))
     starts = np.arange(calendar.periods) * calendar.horizon.step_months
     for o, (workload, _, _, lag) in enumerate(known):
         of = [d for d, ask in enumerate(world.asks) if ask.workload == workload]
-        waiting = demand[:, of].mean(axis=2, keepdims=True) * waits[of][:, None] / calendar.duration
-        capacity[:, o] = (demand[:, of] + waiting).sum(axis=1) * (starts >= lag)
+        capacity[:, o] = most[:, of].sum(axis=1) * (starts >= lag)
     workloads = sorted({ask.workload for ask in world.asks})
     arc_port = [
         NONE if arc.family in world.asks[arc.ask].unported else at[world.asks[arc.ask].workload, arc.family]

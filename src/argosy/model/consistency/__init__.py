@@ -9,6 +9,7 @@ from __future__ import annotations
 from argosy.model.consistency.contracts import contract_faults, exclusive
 from argosy.model.consistency.futures import scenario_faults, uncertainty_faults
 from argosy.model.consistency.known import World
+from argosy.model.consistency.projects import project_faults
 from argosy.model.consistency.records import duplicates, places, policy_faults, workload_faults
 from argosy.model.fault import Fault
 from argosy.model.portfolio import Portfolio
@@ -30,6 +31,7 @@ def faults(portfolio: Portfolio) -> list[Fault]:
     found += exclusive(portfolio)
     for i in range(len(portfolio.workloads)):
         found += workload_faults(world, i)
+    found += project_faults(world)
     found += policy_faults(world)
     found += uncertainty_faults(world)
     found += scenario_faults(world)

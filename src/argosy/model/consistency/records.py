@@ -14,7 +14,18 @@ from argosy.model.routes import INTERNET, SAME_VENDOR
 
 def duplicates(portfolio: Portfolio) -> Iterator[Fault]:
     """Ids that are written twice in one section, or that mean something else."""
-    sections = ("vendors", "regions", "silicon", "pools", "sites", "datasets", "contracts", "workloads")
+    sections = (
+        "vendors",
+        "regions",
+        "silicon",
+        "pools",
+        "sites",
+        "datasets",
+        "contracts",
+        "workloads",
+        "teams",
+        "projects",
+    )
     for section in sections:
         yield from repeated((section,), [record.id for record in getattr(portfolio, section)], "id")
     yield from repeated(("scenarios", "given"), [s.id for s in portfolio.scenarios.given], "id")
