@@ -68,7 +68,7 @@ UNITS = SUFFIXES | RARE
 @pytest.fixture(scope="module")
 def money() -> pint.UnitRegistry[float]:
     registry: pint.UnitRegistry[float] = pint.UnitRegistry()
-    for word in ("USD", "accelerator", "unit", "token"):
+    for word in ("USD", "accelerator", "unit", "token", "person"):
         registry.define(f"{word} = [{word}]")
     return registry
 

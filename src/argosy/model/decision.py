@@ -115,6 +115,61 @@ class PortDecision(Record):
     cost_usd: float
 
 
+class ProjectGain(Record):
+    """What a project saves in one workload."""
+
+    workload: str
+    saved_fraction: float
+    """Share of the accelerators that a unit of work no longer needs; the largest, where it depends on the silicon."""
+
+
+class ProjectDecision(Record):
+    """Whether one-off work is done that makes workloads cheaper to run, or opens other silicon to them."""
+
+    project: str
+    name: str | None
+    done: bool
+    reason: Reason
+    start: Month | None
+    """First month of work; null when it is not done."""
+    ready: Month | None
+    """First month in which it counts: the first whole planning step after the work; null when none is in the plan."""
+    cost_usd: float
+    """One-off cost as written."""
+    team_months: dict[str, float]
+    """Skill to months of one person."""
+    gains: tuple[ProjectGain, ...]
+    ports: tuple[PortDecision, ...]
+    """Silicon families that it opens to workloads; its cost is that of the project."""
+    margin_usd: float | None = None
+    """What its first part would add to the objective, present value, at the prices of the plan (F8.6); below 0 it would
+    pay. Null where it is done."""
+
+
+class TeamMonth(Record):
+    """People of one skill in one month."""
+
+    team: str
+    month: Month
+    people: float
+    """Free for projects."""
+    needed_people: float
+    """On projects."""
+    usd_per_team_month: float | None = None
+    """Shadow price: what one more person in that month would be worth (F8.5); null where it was not computed."""
+
+
+class SavedMonth(Record):
+    """Work of one workload that is done without accelerators because of projects, in one month, over the futures."""
+
+    workload: str
+    month: Month
+    saved_units: float
+    """Mean."""
+    saved_high_units: float
+    """Most in any future."""
+
+
 class ReplicaDecision(Record):
     """A copy of data kept in another region."""
 
@@ -202,7 +257,7 @@ class CashYear(Record):
     minimum_bill_usd: float
     credit_usd: float
     one_off_usd: float
-    """Premiums, porting and replicas."""
+    """Premiums, porting, projects and replicas."""
     borrowed_usd: float
     limit_usd: float | None
 
@@ -362,6 +417,12 @@ class Plan(Record):
     adequacy: tuple[AdequacyMonth, ...]
     footprint: tuple[FootprintYear, ...]
     fee_margins: tuple[FeeMargin, ...] = ()
+    projects: tuple[ProjectDecision, ...] = ()
+    """Projects, done and not done."""
+    teams: tuple[TeamMonth, ...] = ()
+    """People by skill and month, with their shadow prices."""
+    savings: tuple[SavedMonth, ...] = ()
+    """Work that projects save, by workload and month."""
     excuses: tuple[Excuse, ...]
     out_of_sample: OutOfSample | None = None
     """The plan in futures that it has not seen, beside simpler plans; null where none were drawn."""

@@ -139,6 +139,23 @@ def _limits(inputs: Inputs, first: Block) -> list[Limit]:
     for g, group in enumerate(groups):
         text = f"contracts of the group {group} exclude each other"
         out.append(Limit(tuple(rows.at("F4.EX")[g].tolist()), "F4.EX", group, text, "contracts", 1.0))
+    return [*out, *_people(inputs, first)]
+
+
+def _people(inputs: Inputs, first: Block) -> list[Limit]:
+    """Teams that running projects need."""
+    world, levers = inputs.world, inputs.program.levers
+    running = levers.project_least[levers.start_project]
+    step, out = world.calendar.horizon.step_months, []
+    for m, team in enumerate(world.portfolio.teams):
+        needed = running @ levers.start_need[:, m]
+        t = int((needed - levers.team_capacity[m]).argmax())
+        if needed[t] > 0:
+            there = (
+                f"{levers.team_capacity[m, t] / step:,.6g} people of {team.id} are free in {world.calendar.month(t)}"
+            )
+            text = f"{there}, and running projects need {needed[t] / step:,.6g}"
+            out.append(Limit(tuple(first.rows.at("F4.TM")[m].tolist()), "F4.TM", team.id, text, "people", 1 / step))
     return out
 
 

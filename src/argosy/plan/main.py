@@ -18,6 +18,7 @@ from argosy.plan.baselines import Comparison, compare
 from argosy.plan.check import check
 from argosy.plan.decompose import Decomposition
 from argosy.plan.inputs import inputs
+from argosy.plan.project_prices import priced
 from argosy.plan.solution import Progress, Solution
 from argosy.plan.solve import solve as solve_extensive
 from argosy.plan.template import Template, build
@@ -83,12 +84,18 @@ def solve(
         versions={name: version(name) for name in ("argosy", "highspy", "numpy")},
     )
     plan = result.plan(result.Reader(told, template, found, recount), certificate, seed)
-    if not unseen or stop.is_set():
-        return plan
+
     left = settings.time_limit_seconds - (clock.monotonic_seconds() - started)
     hurry = settings.model_copy(update={"time_limit_seconds": max(LEAST_SECONDS, left)})
+
+    def again(other: Template) -> Solution | None:
+        return _solved(other, gap=gap, settings=hurry, clock=clock, progress=quiet, stop=stop)
+
+    plan = plan.model_copy(update=priced(told, plan, found, template, again))
+    if not unseen or stop.is_set():
+        return plan
     run = Comparison(
-        lambda program: _solved(program, gap=gap, settings=hurry, clock=clock, progress=quiet, stop=stop),
+        again,
         hurry, clock, progress, stop, gap,
     )  # fmt: skip
     return plan.model_copy(update=compare(told, template, found, run, count=unseen, seed=seed))

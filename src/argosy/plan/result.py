@@ -31,6 +31,7 @@ from argosy.plan.excuses import excuses, fee_margins
 from argosy.plan.inputs import Inputs
 from argosy.plan.prices import price_terms, prices
 from argosy.plan.program import EXERCISE, EXIT, Floats
+from argosy.plan.project_results import opened_ports, project_cash, project_fields, saved_by
 from argosy.plan.solution import Solution
 from argosy.plan.template import Template
 from argosy.plan.values import Values
@@ -109,6 +110,7 @@ def plan(reader: Reader, certificate: Certificate, seed: int) -> Plan:
         vendor_shares=_vendor_shares(reader),
         adequacy=_adequacy(reader),
         footprint=_footprint(reader),
+        **project_fields(reader.inputs, reader.values),
         fee_margins=fee_margins(reader.inputs, reader.values, solution, reader.template),
         excuses=excuses(reader.inputs, reader.values, solution, reader.template),
     )
@@ -227,11 +229,12 @@ def _later(reader: Reader) -> tuple[LaterDecision, ...]:
 
 
 def _ports(reader: Reader) -> tuple[PortDecision, ...]:
+    opened = opened_ports(reader.program, reader.values)
     return tuple(
         PortDecision(
             workload=workload,
             family=family,
-            ported=bool(reader.values.first["port"][o] > 0.5),
+            ported=bool(reader.values.first["port"][o] > 0.5) or o in opened,
             cost_usd=float(reader.program.port_cash[o, 0]) * reader.money,
         )
         for o, (workload, family) in enumerate(reader.inputs.ports)
@@ -317,6 +320,7 @@ def _work(reader: Reader) -> tuple[WorkMonth, ...]:
     done = np.zeros_like(program.demand)
     for a, d in enumerate(program.arc_demand):
         done[:, d] += program.arc_yield[a] * y["work"][:, a]
+    done += saved_by(program, y["saved"])
 
     def grouped(values: Floats) -> Floats:
         return np.stack([values[:, of == w].sum(axis=1) for w in range(len(workloads))], axis=1) * reader.scale
@@ -381,7 +385,7 @@ def _cash(reader: Reader) -> tuple[CashYear, ...]:
             capex[when] += row.build.capex_usd_per_accelerator * reader.scale / money * size
     capex += program.site_fixed_cash.T @ x["build"] + program.site_cash.T @ x["power"]
     one_off = program.option_cash.T @ x["option"] + program.port_cash.T @ x["port"]
-    one_off = one_off + program.replica_cash.T @ x["replica"]
+    one_off = one_off + program.replica_cash.T @ x["replica"] + project_cash(program, reader.values)
     total = program.size_cash.T @ x["size"] + program.prepay_cash.T @ x["prepay"]
     site = program.site_fixed_cash.T @ x["build"] + program.site_cash.T @ x["power"]
     minimum = total - prepaid - (capex - site) + credit
