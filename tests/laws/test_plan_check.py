@@ -16,7 +16,8 @@ from argosy.plan.values import Values
 RULES = (
     "F3", "F4.A1", "F4.A2", "F4.A3", "F4.EX", "F4.H", "F4.X1", "F4.X2", "F4.PP", "F4.EQ", "F4.Y", "F4.C", "F4.N1",
     "F4.Z", "F4.W1", "F4.D", "F4.P", "F4.U", "F4.T", "F4.M1", "F4.M2", "F4.K1", "F4.K2", "F4.K3", "F4.G1", "F4.G2",
-    "F4.N", "F4.W2", "F4.PW", "F4.E", "F4.CS", "F4.CT",
+    "F4.N", "F4.W2", "F4.PW", "F4.E", "F4.CS", "F4.CT", "F4.L1", "F4.L2", "F4.L3", "F4.L4",
+    "F4.TM",
 )  # fmt: skip
 
 
@@ -70,6 +71,16 @@ def everything() -> Any:
     portfolio = w.world(
         offers, jobs, months=36, step=3, sites=[site], policy=policy, links=[tight, link],
         datasets=[{"id": "corpus", "home": "acme/west", "size_gib": 500.0}],
+        projects=[
+            {"id": "leaner", "start": "2026-01", "duration_months": 3, "cost_usd": 900.0, "team_months": {"ml": 6.0},
+             "latest_start": "2026-07", "alternatives": "model",
+             "gains": [{"workload": "job", "saved_fraction": 0.1}, {"workload": "wait", "saved_fraction": 0.2}]},
+            {"id": "kernels", "start": "2026-01", "duration_months": 3, "cost_usd": 500.0, "team_months": {"ml": 3.0},
+             "gains": [{"workload": "job", "saved_fraction": 0.05}]},
+            {"id": "other", "start": "2026-01", "duration_months": 6, "cost_usd": 9e6, "alternatives": "model",
+             "gains": [{"workload": "job", "saved_fraction": 0.3}]},
+        ],
+        teams=[{"id": "ml", "people": {"2026-01": 3.0}}],
         scenarios=w.given({}, {"demand_factor": {"all": {"2026-07": 1.3}}}),
     )  # fmt: skip
     return w.Solved(portfolio, gap=1e-3)

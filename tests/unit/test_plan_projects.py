@@ -57,7 +57,7 @@ def test_a_project_that_costs_more_than_it_saves_is_not_done_and_says_by_how_muc
     (excuse,) = plan.excuses
     assert (excuse.subject, excuse.rule, excuse.unit) == ("leaner", "F8.6", "usd")
     assert excuse.short == usd(3_400)
-    assert "cost 3,400 USD less, or save 0.379" in excuse.remedy
+    assert "cost at least 3,400 USD less, or save at least 0.379" in excuse.remedy
     assert of(planned([project(cost_usd=10_000.0 - 3_401.0)])).done
     assert not of(planned([project(0.378, cost_usd=10_000.0)])).done
     assert of(planned([project(0.379, cost_usd=10_000.0)])).done

@@ -1,4 +1,4 @@
-"""Levers: the projects of a program as arrays. A field of `Program`; `project_arrays` makes it from records.
+"""Levers: the projects of a program as arrays (F10). A field of `Program`; `project_arrays` makes it from records.
 
 A project that saves a share of the accelerators in a workload would multiply its throughput, and a first-stage decision
 may not stand in the second-stage matrix. So what it saves is work of its own: a second-stage column `saved` with two

@@ -109,7 +109,7 @@ def together(world: World, known: list[int]) -> list[tuple[int, ...]]:
 
 
 def _gains(world: World, arcs: tuple[Arc, ...], work: dict[str, object], most: Floats) -> dict[str, object]:
-    """One gain for every set of projects and class, one saving for every region in which it has an arc.
+    """F10.1, F10.2: one gain for every set of projects and class, one saving for every region in which it has an arc.
 
     With h = g / (1 - g), projects with shares g multiply the work of an accelerator by the product of 1 + h, which is
     the sum over all sets of the products of h. So the gain of a set is what it adds to the gains of its parts.

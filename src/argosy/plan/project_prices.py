@@ -17,8 +17,8 @@ from argosy.errors import SolverError
 from argosy.model.decision import Excuse, Plan
 from argosy.plan.blocks import Block
 from argosy.plan.inputs import Inputs
-from argosy.plan.program import Floats, Program
-from argosy.plan.project_results import chosen_start
+from argosy.plan.program import Bools, Floats, Program
+from argosy.plan.project_results import chosen_start, opened_ports
 from argosy.plan.solution import Solution
 from argosy.plan.template import Template, build
 from argosy.plan.values import Values
@@ -98,8 +98,11 @@ def worth(program: Program, values: Values, found: Solution, second: Block) -> F
     complete = np.zeros((len(levers.project_group), periods), dtype=bool)
     for h, project in enumerate(levers.start_project.tolist()):
         complete[project] |= ready[h] & (values.first["start"][h] > 0.5)
+    parts = [complete[needs].all(axis=0) for needs in levers.gain_project]
+    whole = np.array(parts, dtype=bool).reshape(-1, periods)  # (U, T)
+    used = opened_ports(program, values) | set(np.flatnonzero(values.first["port"] > 0.5).tolist())
     for s, dual in enumerate(found.second_dual):
-        unit = _unit_worth(program, second, dual)
+        unit = _unit_worth(program, second, dual, whole)
         for u, needs in enumerate(levers.gain_project):
             for h, project in enumerate(levers.start_project.tolist()):
                 if needs[project]:
@@ -109,16 +112,13 @@ def worth(program: Program, values: Values, found: Solution, second: Block) -> F
         port = _port_worth(program, second, dual) if len(levers.opener_start) else None
         for i, h in enumerate(levers.opener_start.tolist()):
             assert port is not None
-            closed = values.first["port"][levers.opener_port[i]] < 0.5
-            out[h] += closed * float((levers.opener_capacity[s, i] * port[levers.opener_port[i]]).sum())
+            if levers.opener_port[i] not in used:
+                out[h] += float((levers.opener_capacity[s, i] * port[levers.opener_port[i]]).sum())
     return out
 
 
-def _reduced(second: Block, dual: Floats, family: str, rules: tuple[str, ...]) -> Floats:
-    """Reduced cost of a family of columns, in its shape, with the duals of some rules taken as 0."""
-    price = dual.copy()
-    for rule in rules:
-        price[second.rows.part(rule)] = 0.0
+def _reduced(second: Block, price: Floats, family: str) -> Floats:
+    """Reduced cost of a family of columns, in its shape, at duals."""
     part = second.columns.part(family)
     start = second.matrix.start[part.start : part.stop + 1]
     entries = slice(start[0], start[-1])
@@ -129,19 +129,35 @@ def _reduced(second: Block, dual: Floats, family: str, rules: tuple[str, ...]) -
     return (-paid).reshape(second.columns.shapes[family])
 
 
-def _unit_worth(program: Program, second: Block, dual: Floats) -> Floats:
-    """(U, T) what one more unit saved takes off the objective in one future, where it is saved best."""
-    levers = program.levers
-    value = -_reduced(second, dual, "saved", ("F4.L3", "F4.L4"))
+def _unit_worth(program: Program, second: Block, dual: Floats, whole: Bools) -> Floats:
+    """(U, T) what one more unit saved takes off the objective in one future, where it is saved best.
+
+    `whole` (U, T) are gains that the plan has; their duals stay, those of the others are the least that fit. Work that
+    would have to move to where it is saved costs what moving it costs (its reduced cost).
+    """
+    levers, price = program.levers, dual.copy()
+    for rule, of in (("F4.L3", levers.saving_gain), ("F4.L4", levers.requirements()[0])):
+        price[second.rows.at(rule)[~whole[of]]] = 0.0
+    value, moving = -_reduced(second, price, "saved"), _reduced(second, price, "work")
+    units = np.zeros(program.arc_open.shape)  # all that is saved for each unit of work on the arc
+    for z, a, factor in zip(levers.factor_saving, levers.factor_arc, levers.factor_units, strict=True):
+        units[a] += np.where(whole[levers.saving_gain[z]], 0.0, factor * program.arc_yield[a])
+    toll = np.full(value.shape, np.inf)
+    for z, a in zip(levers.factor_saving.tolist(), levers.factor_arc.tolist(), strict=True):
+        there = program.arc_open[a] & (units[a] > 0)
+        least = np.divide(np.maximum(0.0, moving[a]), units[a], out=np.full(len(units[a]), np.inf), where=there)
+        toll[z] = np.minimum(toll[z], least)
     out = np.zeros((len(levers.gain_demand), len(program.duration)))
     for z, u in enumerate(levers.saving_gain.tolist()):
-        out[u] = np.maximum(out[u], value[z])
+        out[u] = np.maximum(out[u], np.where(whole[u], 0.0, value[z] - toll[z]))
     return out
 
 
 def _port_worth(program: Program, second: Block, dual: Floats) -> Floats:
     """(O, T) what the first unit of work on ported silicon takes off the objective in one future."""
-    value = -_reduced(second, dual, "work", ("F4.N",)) / program.arc_yield[:, None]
+    price = dual.copy()
+    price[second.rows.part("F4.N")] = 0.0
+    value = -_reduced(second, price, "work") / program.arc_yield[:, None]
     out = np.zeros((len(program.port_cost), len(program.duration)))
     for a, o in enumerate(program.arc_port.tolist()):
         if o >= 0:
@@ -203,10 +219,10 @@ def _too_dear(inputs: Inputs, g: int, over: float, cost: float, saves: float) ->
     project, money = inputs.world.portfolio.projects[g], inputs.program.money_scale
     limit = f"it costs {cost * money:,.0f} USD and saves at most {saves * money:,.0f} USD (present value)"
     fall = over / cost * project.cost_usd
-    remedy = f"it would have to cost {fall:,.0f} USD less"
+    remedy = f"it would have to cost at least {fall:,.0f} USD less"
     if project.gains and saves > SMALL and not project.ports:
         most = max(gain.saved_fraction for gain in project.gains)
         needed = most * cost / saves
-        more = f"save {needed:.3g} of the accelerators instead of {most:.3g}"
+        more = f"save at least {needed:.3g} of the accelerators instead of {most:.3g}"
         remedy += f", or {more}" if needed < 1 else ""
     return Excuse(subject=project.id, rule="F8.6", limit=limit, short=fall, unit="usd", remedy=remedy)
