@@ -29,10 +29,14 @@ from argosy.model.decision import (
     PortDecision,
     Price,
     PriceTerm,
+    ProjectDecision,
+    ProjectGain,
     RegretRow,
     ReplicaDecision,
+    SavedMonth,
     ScenarioCost,
     SiteDecision,
+    TeamMonth,
     VendorShare,
     WorkMonth,
 )
@@ -70,7 +74,7 @@ def bare() -> Plan:
     empty = (
         "decisions", "later", "ports", "replicas", "sites", "capacity", "work", "dispatch", "prices", "price_terms",
         "cash", "commitments", "vendor_shares", "adequacy", "footprint", "excuses", "scenarios",
-        "fee_margins",
+        "fee_margins", "projects", "teams", "savings",
     )  # fmt: skip
     nothing = ("out_of_sample", "evpi_usd", "vss_usd", "hindsight_usd")
     return small().model_copy(update=dict.fromkeys((*empty, "regret"), ()) | dict.fromkeys(nothing))
@@ -217,6 +221,29 @@ def invented(
         "ports": (
             PortDecision(workload=_WORK[0], family="tpu", ported=True, cost_usd=scale * size * 200),
             PortDecision(workload=_WORK[1], family="trainium", ported=False, cost_usd=scale * size * 300),
+        ),
+        "projects": tuple(
+            ProjectDecision(
+                project=project, name=name, done=i < 2, reason=("given", "chosen", "not_chosen")[min(i, 2)],
+                start=START.plus(6 * i) if i < 2 else None, ready=START.plus(6 * i + 9) if i < 2 else None,
+                cost_usd=scale * size * 40 * (i + 1), team_months={"ml": 30.0 + i, "kernels": 12.0},
+                gains=(ProjectGain(workload=_WORK[i % works], saved_fraction=0.15 + 0.1 * i),),
+                ports=(PortDecision(workload=_WORK[0], family="tpu", ported=i < 2, cost_usd=1e6),) if i == 1 else (),
+                margin_usd=None if i < 2 else scale * size * 12,
+            )
+            for i, (project, name) in enumerate(
+                (("distil-chat", "Distilled students"), ("tpu-port", None), ("fp4", "Four-bit weights"))
+            )
+        ),
+        "teams": tuple(
+            TeamMonth(team=skill, month=d, people=people, needed_people=people * (0.9 if d - START < 18 else 0.0),
+                      usd_per_team_month=4_000.0 * (d - START < 6))
+            for skill, people in (("kernels", 4.0), ("ml", 12.0)) for d in dates
+        ),
+        "savings": tuple(
+            SavedMonth(workload=_WORK[w % works], month=d, saved_units=size * 0.1 * (d - START >= 9),
+                       saved_high_units=size * 0.15 * (d - START >= 9))
+            for w in range(min(works, 2)) for d in dates
         ),
         "replicas": (
             ReplicaDecision(dataset="crawl-2026", region="eu-north", fraction=0.25, gib=4.1e6, usd_per_month=82_000.0),

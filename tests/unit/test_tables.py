@@ -47,6 +47,8 @@ def test_tables_say_what_decides() -> None:
     for title in (
         "Decisions",
         "Later decisions",
+        "Projects",
+        "People",
         "Cash by fiscal year",
         "Internal prices",
         "Unserved work",

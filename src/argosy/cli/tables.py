@@ -22,6 +22,7 @@ from argosy.report.format import ABSENT, Scale, clean, clip, month, number, perc
 from argosy.report.limit_sections import amount_short
 from argosy.report.money_sections import fiscal, net
 from argosy.report.plan_page import headline
+from argosy.report.project_sections import brings, people_by_year, project_lead, sorted_projects
 from argosy.report.supply_sections import served, value_digits, yearly_prices
 from argosy.report.unseen_sections import called, compared, worths
 
@@ -39,6 +40,7 @@ def plan_tables(plan: Plan, console: Console) -> None:
         show.line(sentence)
     _decisions(plan, show)
     _later(plan, show)
+    _projects(plan, show)
     _cash(plan, show)
     _prices(plan, show)
     _service(plan, show)
@@ -141,6 +143,26 @@ def _later(plan: Plan, show: _Shower) -> None:
     ]  # fmt: skip
     if rows:
         show.table("Later decisions", ("*Contract", "Action", "#When", "#Size", "#Probability", "#Taken in"), rows)
+
+
+def _projects(plan: Plan, show: _Shower) -> None:
+    verdicts = {"given": "runs", "chosen": "do"}
+    rows = [
+        (clip(p.project, 60), verdicts.get(p.reason, "no"), month(p.start), month(p.ready), clip(brings(p), 120),
+         usd(p.cost_usd), ABSENT if p.margin_usd is None else usd(p.margin_usd))
+        for p in sorted_projects(plan)
+    ]  # fmt: skip
+    if rows:
+        heads = ("*Project", "Done?", "#Work from", "#Counts from", "*Brings", "#Cost", "#Margin")
+        show.table("Projects: margin is what the first part would add to the objective", heads, rows)
+        show.line(project_lead(plan))
+    crews = [
+        (clip(team, 60), month(start), number(round(free, 1)), number(round(needed, 1)), usd(price))
+        for team, start, free, needed, price in people_by_year(plan)
+    ]
+    if crews:
+        heads = ("*Skill", "#Year from", "#People", "#On projects", "#One more, per month")
+        show.table("People, mean of each year", heads, crews)
 
 
 def _cash(plan: Plan, show: _Shower) -> None:

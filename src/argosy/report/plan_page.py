@@ -9,7 +9,14 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 from argosy.model.decision import Infeasible, Plan
-from argosy.report import decision_sections, limit_sections, money_sections, supply_sections, unseen_sections
+from argosy.report import (
+    decision_sections,
+    limit_sections,
+    money_sections,
+    project_sections,
+    supply_sections,
+    unseen_sections,
+)
 from argosy.report.decision_sections import sorted_decisions
 from argosy.report.figure import Section
 from argosy.report.format import clip, month, percent, plural, span, usd
@@ -42,6 +49,7 @@ class Page:
 
 _SECTIONS = (
     ("decisions", decision_sections.decisions), ("later decisions", decision_sections.later),
+    ("projects", project_sections.projects),
     ("capacity and demand", supply_sections.capacity), ("internal prices", supply_sections.prices),
     ("cash", money_sections.cash), ("commitments", money_sections.commitments), ("risk", money_sections.risk),
     ("unseen futures", unseen_sections.unseen), ("value of contracts", limit_sections.fee_margins),
