@@ -166,3 +166,20 @@ def test_the_page_lists_every_address() -> None:
     page = PAGE.read_text(encoding="utf-8")
     found = {a.rstrip(".") for _, block in blocks() for a in ADDRESS.findall(block)}
     assert sorted(a for a in found if a not in page) == []
+
+
+def test_projects_load_with_the_rest_and_say_where_their_figures_come_from(tmp_path: Path) -> None:
+    projects = FOLDER / "projects" / "projects.yaml"
+    for file in (*FOLDER.glob("*.yaml"), projects):
+        (tmp_path / file.name).write_text(file.read_text(encoding="utf-8"), encoding="utf-8")
+    portfolio = load(tmp_path, Settings(), catalogue=bundled())
+    assert len(portfolio.projects) == 5
+    assert len(portfolio.teams) == 2
+    assert not lab().projects
+    text = projects.read_text(encoding="utf-8")
+    items = [item for part in text.split("\n\n") for item in re.split(r"\n(?=  - id: )", part)]
+    silent = [item for item in items if NUMBER.search(item) and not MARKS.search(item) and "people:" not in item]
+    assert silent == []
+    assert [item for item in items if "public:" in item and not ADDRESS.search(item)] == []
+    page = PAGE.read_text(encoding="utf-8")
+    assert [a for a in ADDRESS.findall(text) if a not in page] == []

@@ -161,8 +161,8 @@ def _projects(plan: Plan, show: _Shower) -> None:
         for team, start, free, needed, price in people_by_year(plan)
     ]
     if crews:
-        heads = ("*Skill", "#Year from", "#People", "#On projects", "#One more, per month")
-        show.table("People, mean of each year", heads, crews)
+        columns = ("*Skill", "#Year from", "#People", "#On projects", "#One more, per month")
+        show.table("People, mean of each year", columns, crews)
 
 
 def _cash(plan: Plan, show: _Shower) -> None:
