@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.support import worlds_plan as w
+from typer.testing import CliRunner
 
+from argosy.cli.main import app
+from argosy.errors import BadInput
+from argosy.files.dump import dump
 from argosy.model.decision import Plan, ProjectDecision
+from argosy.model.futures import futures
+from argosy.model.portfolio import Portfolio
+from argosy.model.question import ProjectValue
+from argosy.plan.project_value import price_project
 
 YEAR = w.YEAR
 
@@ -228,3 +237,56 @@ def test_a_project_serves_every_future_or_none() -> None:
         w.world([w.on_demand(1.0)], [w.work(4.0)], projects=[project(cost_usd=3_400.0)], scenarios=futures)
     )
     assert of(dear).margin_usd == usd(3_400 - 3_300)
+
+
+def worth(world: Portfolio, project_id: str = "leaner") -> ProjectValue:
+    return price_project(world, futures(world), project_id, gap=0.0).projects[0]
+
+
+@pytest.mark.parametrize("cost", [1_000.0, 10_000.0])
+def test_qp1_qp2_a_project_is_worth_what_it_saves_less_its_cost(cost: float) -> None:
+    """It saves 6,600 USD, whatever it costs."""
+    found = worth(w.world([w.on_demand(1.0)], [w.work(4.0)], projects=[project(cost_usd=cost)]))
+    assert (found.low_usd, found.high_usd) == (usd(6_600 - cost), usd(6_600 - cost))
+    assert (found.break_even_low_usd, found.break_even_high_usd) == (usd(6_600), usd(6_600))
+
+
+def test_qp1_counts_what_its_people_would_do_elsewhere() -> None:
+    """One team for one project: without `big` the people do `small`."""
+    both = [project(0.5, "big", team_months={"ml": 6.0}), project(0.25, "small", team_months={"ml": 6.0})]
+    found = worth(w.world([w.on_demand(1.0)], [w.work(4.0)], projects=both, teams=[team(2.0)]), "big")
+    assert found.low_usd == usd(6_600)
+
+
+def test_qp1_without_people_there_is_no_plan_with_it() -> None:
+    world = w.world([w.on_demand(1.0)], [w.work(4.0)], projects=[project(team_months={"ml": 9.0})], teams=[team(1.0)])
+    found = worth(world)
+    assert (found.low_usd, found.high_usd, found.break_even_low_usd) == (None, None, None)
+    assert found.costs[0].upper_usd is None
+    assert found.note is not None
+    with pytest.raises(BadInput):
+        price_project(world, futures(world), "nobody")
+
+
+def test_qp2_is_the_cost_at_which_the_plan_changes_its_mind() -> None:
+    cash = {"discount_rate_fraction": 0.1}
+    world = w.world([w.on_demand(1.0)], [w.work(4.0)], projects=[project()], policy=cash)
+    found = worth(world)
+    assert found.break_even_low_usd is not None
+    for factor, done in ((0.999, True), (1.001, False)):
+        changed = project(cost_usd=found.break_even_low_usd * factor)
+        again = w.planned(w.world([w.on_demand(1.0)], [w.work(4.0)], projects=[changed], policy=cash))
+        assert of(again).done == done
+
+
+def test_the_command_prices_a_project(tmp_path: Path) -> None:
+    path = tmp_path / "p.yaml"
+    path.write_text(dump(w.world([w.on_demand(1.0)], [w.work(4.0)], projects=[project()])), encoding="utf-8")
+    page = tmp_path / "p.html"
+    run = CliRunner().invoke(app, ["price", str(path), "--project", "leaner", "--report", str(page)])
+    assert run.exit_code == 0, run.output
+    assert "leaner is worth USD 5,600" in run.output
+    assert "pays up to a cost of USD 6,600" in run.output
+    assert "leaner" in page.read_text(encoding="utf-8")
+    for wrong in ([], ["--project", "x"], ["--project", "leaner", "--contract", "list-a"]):
+        assert CliRunner().invoke(app, ["price", str(path), *wrong]).exit_code == 2

@@ -13,10 +13,12 @@ from argosy.cli.plan import output, shown_progress, stoppable, with_options
 from argosy.cli.problems import EXIT_NO, EXIT_OK, print_json, reported
 from argosy.cli.questions_tables import price_tables
 from argosy.clock import SystemClock
+from argosy.errors import BadInput, Problem
 from argosy.files.load import load
 from argosy.market.catalogue import bundled
 from argosy.model.futures import futures
 from argosy.model.question import ContractValue, PriceAnswer
+from argosy.plan.project_value import price_project
 from argosy.plan.questions import CURVE_POINTS
 from argosy.plan.questions import price as ask
 from argosy.report.questions_page import price_html
@@ -27,7 +29,8 @@ FORMAT: Final = "argosy.price/1"
 
 def price(
     portfolio: Annotated[Path, typer.Argument(help="A portfolio file, or a folder of them.")],
-    contract: Annotated[str, typer.Option(help="Id of the contract, signed or not.")],
+    contract: Annotated[str | None, typer.Option(help="Id of the contract, signed or not.")] = None,
+    project: Annotated[str | None, typer.Option(help="Id of a project, in place of a contract.")] = None,
     gap: Annotated[float, typer.Option(min=0.0, max=0.5, help="How far each plan may be from the best.")] = 1e-3,
     scenarios: Annotated[int | None, typer.Option(min=0, max=10_000, help="Futures to draw.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of the draw.")] = None,
@@ -38,30 +41,30 @@ def price(
     report: Annotated[Path | None, typer.Option(help="Write the answer as a page to this HTML file.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")] = False,
 ) -> None:
-    """Say what a contract is worth to the buyer, and at which fee to walk away.
+    """Say what a contract is worth to the buyer, and at which fee to walk away; or what a project is worth.
 
     Exit code 0: an answer. 1: no plan keeps all limits. 2: bad input. 3: outside failure.
     """
     settings = Settings(time_limit_seconds=time_limit)
     with reported(as_json, next_step="correct them and run the command again; `argosy check` shows only these"):
+        if (contract is None) == (project is None):
+            message = "name one contract (--contract ID) or one project (--project ID)"
+            raise BadInput([Problem("--contract", 0, 0, "option.missing", "", message)])
         catalogue = bundled()
         world = with_options(load(portfolio, settings, catalogue=catalogue).with_catalogue(catalogue), risk)
         drawn = futures(world, seed=seed, count=scenarios)
         stop = threading.Event()
+        start = world.scenarios.seed if seed is None else seed
         with shown_progress() as progress, stoppable(stop):
-            answer = ask(
-                world,
-                drawn,
-                contract,
-                gap=gap,
-                seed=world.scenarios.seed if seed is None else seed,
-                curve=curve,
-                clauses=clauses,
-                settings=settings,
-                clock=SystemClock(),
-                progress=progress,
-                stop=stop,
-            )
+            how: dict[str, Any] = {
+                "gap": gap, "seed": start, "settings": settings, "clock": SystemClock(), "progress": progress,
+                "stop": stop,
+            }  # fmt: skip
+            if contract is not None:
+                answer = ask(world, drawn, contract, curve=curve, clauses=clauses, **how)
+            else:
+                assert project is not None
+                answer = price_project(world, drawn, project, **how)
         if report is not None:
             write_new(report, price_html(answer), overwrite=True)
     if as_json:
@@ -70,7 +73,8 @@ def price(
         price_tables(answer, output())
         if report is not None:
             typer.echo(f"report: {report}")
-    none = all(cost.upper_usd is None for value in answer.values for cost in value.costs)
+    costs = [*(c for v in answer.values for c in v.costs), *(c for v in answer.projects for c in v.costs)]
+    none = all(cost.upper_usd is None for cost in costs)
     raise typer.Exit(EXIT_NO if none else EXIT_OK)
 
 

@@ -13,6 +13,7 @@ from argosy.model.question import (
     CurvePoint,
     PlanCost,
     PriceAnswer,
+    ProjectValue,
     StrategyScore,
     StressScore,
 )
@@ -52,7 +53,7 @@ _FILES = """\
 A file holds one strategy (edits to what may be signed) or one stress (edits to the futures). Vendors are meant by name
 or by a rule. [Compare strategies](../how-to/compare-strategies.md) has examples.
 """
-_PRICE: tuple[type[BaseModel], ...] = (PriceAnswer, ContractValue, PlanCost, CurvePoint, ClauseValue)
+_PRICE: tuple[type[BaseModel], ...] = (PriceAnswer, ContractValue, PlanCost, CurvePoint, ClauseValue, ProjectValue)
 _COMPARE: tuple[type[BaseModel], ...] = (Comparison, StrategyScore, StressScore)
 _EDITS: tuple[type[BaseModel], ...] = (
     Strategy, Stress, Who, KeepVendors, ExcludeVendors, KeepKinds, DropKinds, GrantFirstRefusal, ScaleSizes,
@@ -64,6 +65,7 @@ _MEANINGS = {
     "seed": "Seed of the drawn futures.",
     "versions": "Versions of the programs that made the answer.",
     "contract": "Contract, by its id.",
+    "project": "Project, by its id.",
     "name": "Name for people; of a plan: `with` or `without` the contract.",
     "vendor": "Vendor, by its id.",
     "status": "What kind of contract, or of answer, it is.",

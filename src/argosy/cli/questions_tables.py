@@ -11,7 +11,7 @@ from argosy.cli.tables import _Shower
 from argosy.model.question import Comparison, PriceAnswer
 from argosy.report.compare_words import HEADS, STRESS_HEADS, best, score_rows, stress_rows
 from argosy.report.format import clip, percent, plural
-from argosy.report.price_words import between, clause_name, curve_rows, exact, headline
+from argosy.report.price_words import between, clause_name, curve_rows, exact, headline, project_headline
 
 
 def price_tables(answer: PriceAnswer, console: Console) -> None:
@@ -29,6 +29,11 @@ def price_tables(answer: PriceAnswer, console: Console) -> None:
         if value.clauses:
             rows = [(clause_name(c), between(c), c.note or "") for c in value.clauses]
             show.table("Clauses, each on its own", ("*Clause", "~Worth to the buyer", "*Note"), rows)
+    for project in answer.projects:
+        for sentence in project_headline(project):
+            show.line(sentence)
+        rows = [(f"{c.name} it", exact(c.lower_usd), exact(c.upper_usd)) for c in project.costs]
+        show.table("What the best plan costs, present value", ("*Plan", "#At least", "#At most"), rows)
     show.line(
         f"\n{plural(answer.plans, 'plan')} over {plural(answer.futures, 'future')}, each at most"
         f" {percent(answer.gap_fraction)} from the best. Data {answer.data_hash[:16]}, seed {answer.seed}."

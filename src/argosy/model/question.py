@@ -92,8 +92,26 @@ class ContractValue(Interval):
     """Why a number is missing."""
 
 
+class ProjectValue(Interval):
+    """What a project is worth when it is done, its own cost taken off, and up to which cost it pays."""
+
+    project: str
+    name: str | None
+    status: Literal["candidate", "running"]
+    cost_usd: float
+    """One-off cost as written."""
+    break_even_low_usd: float | None
+    """Up to this cost it certainly pays; None when none was found."""
+    break_even_high_usd: float | None
+    """From this cost on it certainly does not pay."""
+    costs: tuple[PlanCost, ...]
+    """The plans with and without it."""
+    note: str | None = None
+    """Why a number is missing."""
+
+
 class PriceAnswer(Record):
-    """All that `argosy price` answers about one contract, and for which data."""
+    """All that `argosy price` answers about one contract or project, and for which data."""
 
     portfolio: str
     title: str
@@ -111,6 +129,8 @@ class PriceAnswer(Record):
     versions: dict[str, str]
     values: tuple[ContractValue, ...]
     """One entry for each contract asked about."""
+    projects: tuple[ProjectValue, ...] = ()
+    """One entry for each project asked about."""
 
 
 class StressScore(Record):

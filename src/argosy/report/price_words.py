@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from argosy.model.question import ClauseValue, ContractValue, Interval
+from argosy.model.question import ClauseValue, ContractValue, Interval, ProjectValue
 from argosy.report.format import ABSENT, clip, number, quantity, usd, words
 
 CLAUSES = {
@@ -62,6 +62,20 @@ def headline(value: ContractValue) -> tuple[str, ...]:
         sentences.append(f"Walk away at a fee of {walk_away(value)}{asked}.")
     if value.unit is not None:
         sentences.append(f"The best plan signs {quantity(round(value.size), 'accelerators')}.")
+    if value.note:
+        sentences.append(value.note[0].upper() + value.note[1:] + ".")
+    return tuple(sentences)
+
+
+def project_headline(value: ProjectValue) -> tuple[str, ...]:
+    """What a project is worth, and up to which cost it pays."""
+    sentences = [f"{clip(value.project, 60)} is worth {between(value)} when it is done, its cost taken off."]
+    low, high = value.break_even_low_usd, value.break_even_high_usd
+    asked = f"; as written it costs {usd(value.cost_usd)}"
+    if low is not None:
+        sentences.append(f"It certainly pays up to a cost of {usd(low)}{asked}.")
+    if high is not None:
+        sentences.append(f"It certainly does not pay above {usd(high)}{asked if low is None else ''}.")
     if value.note:
         sentences.append(value.note[0].upper() + value.note[1:] + ".")
     return tuple(sentences)

@@ -17,7 +17,7 @@ from argosy.report.compare_words import HEADS, STRESS_HEADS, best, score_rows, s
 from argosy.report.figure import Block, Facts, Figure, Section, Table, columns
 from argosy.report.format import clip, percent, plural, usd
 from argosy.report.plan_page import KeyFigure, Page
-from argosy.report.price_words import between, clause_name, curve_rows, exact, headline, walk_away
+from argosy.report.price_words import between, clause_name, curve_rows, exact, headline, project_headline, walk_away
 from argosy.report.svg import Frame
 
 HEIGHT = 320.0
@@ -45,6 +45,15 @@ def price_page(answer: PriceAnswer) -> Page:
         figures.append(KeyFigure("Worth to the buyer", between(value), clip(value.contract, 40)))
         figures.append(KeyFigure("Walk-away fee", walk_away(value), "all other terms as written"))
         sections += _sections(value, i)
+    for i, project in enumerate(answer.projects):
+        sentences += project_headline(project)
+        figures.append(KeyFigure("Worth when done", between(project), clip(project.project, 40)))
+        table = Table(
+            "What the best plan costs, present value",
+            columns("Plan", "#At least", "#At most"),
+            tuple((f"{c.name} it", exact(c.lower_usd), exact(c.upper_usd)) for c in project.costs),
+        )
+        sections.append(Section(f"project-{i}", "Value", project_headline(project)[0], (table,)))
     facts = (
         ("Plans solved", f"{answer.plans}"),
         ("Futures", f"{answer.futures}"),
@@ -57,7 +66,7 @@ def price_page(answer: PriceAnswer) -> Page:
     sections.append(Section("certificate", "Certificate", lead, (Facts(facts),)))
     return Page(
         title=clip(answer.title, 120),
-        eyebrow=f"What a contract is worth · {clip(answer.portfolio, 60)}",
+        eyebrow=f"What a {'project' if answer.projects else 'contract'} is worth · {clip(answer.portfolio, 60)}",
         headline=tuple(sentences),
         figures=tuple(figures),
         sections=tuple(sections),
