@@ -5,7 +5,7 @@ from __future__ import annotations
 from argosy.model.decision import Plan, ProjectDecision, TeamMonth
 from argosy.report import charts, svg
 from argosy.report.charts import Series, Span
-from argosy.report.decision_sections import NAME
+from argosy.report.decision_sections import NAME, bar_name
 from argosy.report.figure import Block, Cell, Figure, Row, Section, Table, columns, fixed
 from argosy.report.format import ABSENT, clip, listing, month, number, percent, plural, usd
 from argosy.report.periods import Periods, largest
@@ -27,16 +27,16 @@ def projects(plan: Plan) -> Section | None:
         Table(
             caption="All projects",
             columns=columns(
-                "*Project", "Decision", "#Work from", "#Counts from", "*What it brings", "#Cost", "#People"
+                "*Project", "Decision", "#Work from", "#Counts from", "*What it brings", "#Cost", "#Team-months"
             ),
             rows=tuple(_row(p) for p in order),
-            note="A project counts from the first whole planning step after its work. People: months of one person of"
-            " all skills together. Gains of several projects on one workload multiply.",
+            note="A project counts from the first whole planning step after its work. Team-months: months of one"
+            " person, all skills together. Gains of several projects on one workload multiply.",
         )
     )
     if any(row.saved_units > 0 for row in plan.savings):
         blocks.append(_savings(plan))
-    if plan.teams:
+    if people_by_year(plan):
         blocks.append(_people(plan))
     return Section("projects", "Which projects to do", project_lead(plan), tuple(blocks))
 
@@ -62,7 +62,7 @@ def project_lead(plan: Plan) -> str:
 
 def brings(p: ProjectDecision) -> str:
     """What a project saves and opens, in words."""
-    parts = [f"{percent(g.saved_fraction)} of {clip(g.workload, 40)}" for g in p.gains]
+    parts = [f"{percent(g.saved_fraction)} less for {clip(g.workload, 40)}" for g in p.gains]
     opened = [f"{clip(o.workload, 40)} on {clip(o.family, 20)}" for o in p.ports]
     return listing([*parts, *opened], 4)
 
@@ -85,7 +85,7 @@ def _timeline(plan: Plan, done: list[ProjectDecision]) -> Figure:
     end = plan.start.plus(plan.months)
     shown = done[:24]
     bars = [
-        Span(p.name or p.project, 5 if p.reason == "given" else 1, p.start, p.ready or end, usd(p.cost_usd))
+        Span(bar_name(p.name, p.project), 5 if p.reason == "given" else 1, p.start, p.ready or end, usd(p.cost_usd))
         for p in shown
         if p.start is not None
     ]
@@ -131,7 +131,10 @@ def _savings(plan: Plan) -> Figure:
 
 
 def people_by_year(plan: Plan) -> list[tuple[str, Month, float, float, float | None]]:
-    """(skill, first month, people, needed, mean shadow price) of each team and year of the plan."""
+    """(skill, first month, people, needed, mean shadow price) of each team and year in which somebody has a project.
+
+    Years in which nobody has one and nobody would be worth anything are left out.
+    """
     found: dict[tuple[str, int], list[TeamMonth]] = {}
     for row in plan.teams:
         found.setdefault((row.team, (row.month - plan.start) // 12), []).append(row)
@@ -140,7 +143,8 @@ def people_by_year(plan: Plan) -> list[tuple[str, Month, float, float, float | N
         prices = [r.usd_per_team_month for r in rows]
         price = None if None in prices else sum(p or 0.0 for p in prices) / len(rows)
         people, needed = (sum(v) / len(rows) for v in ([r.people for r in rows], [r.needed_people for r in rows]))
-        out.append((team, plan.start.plus(12 * year), people, needed, price))
+        if needed > 0 or price is None or price > 0:
+            out.append((team, plan.start.plus(12 * year), people, needed, price))
     return sorted(out, key=lambda x: (x[0], x[1]))
 
 
@@ -154,6 +158,7 @@ def _people(plan: Plan) -> Table:
         caption="People by skill and year",
         columns=columns("*Skill", "Year from", "#Free for projects", "#On projects", "#Share", "#Worth of one more"),
         rows=rows,
-        note="Worth of one more: shadow price of one more person for a month, mean of the year, where projects may be"
+        note="Years in which nobody is on a project and nobody is short are left out."
+        " Worth of one more: shadow price of one more person for a month, mean of the year, where projects may be"
         " done in part (F8.5).",
     )
