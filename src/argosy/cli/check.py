@@ -21,7 +21,7 @@ from argosy.settings import Settings
 
 # Public prices of one chip differ by a factor of three between vendors; an instance has eight accelerators.
 FAR_ABOVE = 3.0
-SECTIONS = ("pools", "sites", "datasets", "contracts", "workloads", "uncertainties")
+SECTIONS = ("pools", "sites", "datasets", "contracts", "workloads", "uncertainties", "teams", "projects")
 
 
 def check(
@@ -117,6 +117,7 @@ def _lines(answer: dict[str, Any]) -> list[str]:
         f"  pools      {counts['pools']}, sites {counts['sites']}, datasets {counts['datasets']}",
         f"  scenarios  {counts['scenarios_given']} given, {counts['scenarios_drawn']} drawn"
         f" from {counts['uncertainties']} uncertainties",
+        *([f"  projects   {counts['projects']}, teams {counts['teams']}"] if counts["projects"] else []),
         f"  workloads  {counts['workloads']}",
     ]
     width = max((len(w["id"]) for w in answer["workloads"]), default=0)
