@@ -214,3 +214,10 @@ def test_explanation_says_why_there_and_why_not() -> None:
     assert "Not dear" in text
     assert "k: 1 waits." in text
     assert "To unblock: " in text
+
+
+def test_what_may_use_no_other_pool_is_told_so_last() -> None:
+    """The pool that it may use is full; that comes before the pools that it may not use."""
+    full = pool("full", own_accelerators=1.0)
+    made = place(world(ask("a", accelerators=8, allowed_pools=("full",)), pools=(full, pool("other"))))
+    assert [excuse.rule for excuse in made.unplaced[0].excuses] == ["P1.P", "pool"]

@@ -21,6 +21,7 @@ from argosy.place.world import NONE, Floats
 
 SMALL = 1e-7
 _REMEDY = {
+    "pool": "widen the pools that it may use",
     "silicon": "measure it there (speed), or add a pool with silicon it has been measured on",
     "family": "port it to that family",
     "residency": "widen the residency rule, or add capacity in an allowed region",
@@ -31,7 +32,10 @@ _REMEDY = {
     "goodput": "repair the pool, or use another",
     "deadline": "start earlier, ask for more accelerators, or move the deadline",
 }
-_NEAR = ("P1.P", "price", "deadline", "link", "cordon", "domain", "spot", "goodput", "family", "silicon", "residency")
+_NEAR = (
+    *("P1.P", "price", "deadline", "link", "cordon", "domain"),
+    *("spot", "goodput", "family", "silicon", "residency", "pool"),
+)
 
 
 def placement(solution: Solution, note: str, asked_gap: float) -> Placement:
