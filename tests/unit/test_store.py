@@ -71,6 +71,20 @@ def test_a_stale_change_is_discarded_whole(store: Store) -> None:
     assert store.recount().log_hash == before
 
 
+def test_of_two_changes_of_one_job_in_one_batch_the_second_is_discarded(store: Store) -> None:
+    (job,) = store.submit([NewJob(TASK)], project="p")
+    change = Change("Placed", job.id, job.version, {"status": "STARTING"}, new_run=PLACE)
+    assert store.apply([change, change], **HOLD).done == (True, False)
+    assert [run.epoch for run in store.runs(job.id)] == [1]
+
+
+def test_nobody_reads_the_token_of_a_lease_in_the_log(store: Store) -> None:
+    (job,) = store.submit([NewJob(TASK)], project="p")
+    place(store, job.id)
+    (run,) = store.active_runs()
+    assert run.token not in str([event.model_dump() for event in store.events()])
+
+
 def test_a_wrong_token_changes_nothing(store: Store) -> None:
     (job,) = store.submit([NewJob(TASK)], project="p")
     place(store, job.id)

@@ -17,9 +17,11 @@ from sqlalchemy import Connection, Table
 from argosy.model.job import RUN_ENDS, Job, Run
 from argosy.store import tables as t
 from argosy.store.change import Change, illegal, stamped
-from argosy.store.rows import AnyRow, job_of, run_of, to_row, to_text
+from argosy.store.rows import LEASE_COLUMNS, AnyRow, job_of, run_of, to_row, to_text
 
 CHUNK = 5000
+_NOT_TOLD = LEASE_COLUMNS | {"id", "version"}
+"""Columns of a run that events do not have; a lease's token in particular is nobody's to read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +52,12 @@ def apply_changes(
     done: list[bool] = []
     made: list[tuple[Change, Job, Run | None, dict[str, Any]]] = []
     new_runs: set[str] = set()
+    changed: set[str] = set()
     for change in changes:
         job = jobs.get(change.job)
         run = runs.get(change.run) if change.run is not None else None
-        fits = job is not None and job.version == change.version
+        # A job that another change of this batch has just changed is no longer what this one was decided on.
+        fits = job is not None and job.version == change.version and change.job not in changed
         if change.run is not None:
             fits = fits and run is not None and run.token == change.token
         done.append(fits)
@@ -79,13 +83,12 @@ def apply_changes(
         assert (wrong := illegal(job, after, run, after_run)) is None, wrong
         body: dict[str, Any] = {"job": to_row(job_fields)} if job_fields else {"job": {}}
         if after_run is not None:
-            body["run"] = {k: v for k, v in to_row(run_fields).items() if k not in ("id", "version")}
-            runs[after_run.id] = after_run
+            body["run"] = {k: v for k, v in to_row(run_fields).items() if k not in _NOT_TOLD}
         if change.penalties:
             body["penalties"] = {name: {"weight": w, "at": to_text(at)} for name, w in change.penalties.items()}
         if change.note:
             body["note"] = dict(change.note)
-        jobs[job.id] = after
+        changed.add(job.id)
         made.append((change, after, after_run, body))
     if not made:
         return Applied(tuple(done), (), ())
@@ -120,7 +123,7 @@ def _write(
             for number, (change, job, run, body) in enumerate(made, first)
         ],
     )
-    _update(connection, t.jobs, [to_row(dict(job)) for job in {job.id: job for job in jobs}.values()])
+    _update(connection, t.jobs, [to_row(dict(job)) for job in jobs])
     touched = {run.id: run for run in runs if run is not None}
     _update(connection, t.runs, [to_row(dict(run)) for name, run in touched.items() if name not in new_runs])
     fresh = [to_row(dict(run)) for name, run in touched.items() if name in new_runs]

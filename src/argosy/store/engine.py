@@ -35,7 +35,7 @@ def open_engine(url: str) -> Engine:
         if parsed.get_backend_name() == "sqlite":
             engine = create_engine(parsed, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False})
             event.listen(engine, "connect", _sqlite_pragmas)
-            event.listen(engine, "begin", _sqlite_begin)
+            event.listen(engine, "begin", sqlite_begin)
             return engine
         return create_engine(
             parsed, pool_pre_ping=True, pool_size=8, max_overflow=8, connect_args={"options": _PG_OPTIONS}
@@ -86,7 +86,8 @@ def _sqlite_pragmas(connection: sqlite3.Connection, record: Any) -> None:
         connection.execute(f"PRAGMA {pragma}")
 
 
-def _sqlite_begin(connection: Connection) -> None:
+def sqlite_begin(connection: Connection) -> None:
+    """Begin a transaction on SQLite: for reading or, unless the option `writing` is off, for writing."""
     # A reader that becomes a writer would fail when another wrote in between; writers say so at once.
     writing = connection.get_execution_options().get("writing", True)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")

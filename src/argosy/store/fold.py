@@ -22,7 +22,7 @@ def empty() -> State:
 
 
 def fold(state: State, events: Iterable[Event]) -> State:
-    """R3, in place: the state after these events. ValueError where numbers are not consecutive."""
+    """R3, in place: the state after these events."""
     for event in events:
         body = event.body
         if "job" in body:

@@ -15,7 +15,7 @@ from typing import Any, Literal, TypeVar
 
 import sqlalchemy as sa
 from pydantic import SecretStr
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine
 
 from argosy.clock import Clock, unguessable
 from argosy.errors import Conflict, NotFound
@@ -72,10 +72,18 @@ class Lease:
 class Store(Reader):
     """One database."""
 
-    def __init__(self, url: str, clock: Clock, *, token: Callable[[], str] = lambda: unguessable(8)) -> None:
-        """Open, and bring up to date. OutsideError when it cannot be opened."""
-        engine = open_engine(url)
-        migrate(engine)
+    def __init__(
+        self,
+        url: str,
+        clock: Clock,
+        *,
+        token: Callable[[], str] = lambda: unguessable(8),
+        engine: Engine | None = None,
+    ) -> None:
+        """Open, and bring up to date. OutsideError when it cannot be opened. A given `engine` is up to date already."""
+        if engine is None:
+            engine = open_engine(url)
+            migrate(engine)
         super().__init__(engine, clock)
         self.token = token
         self.writer = Writer(self.engine, self._begin)

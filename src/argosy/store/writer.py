@@ -80,7 +80,7 @@ class Writer:
         except SQLAlchemyError as error:
             cause = type(getattr(error, "orig", None) or error).__name__
             for piece in batch:
-                piece.error = OutsideError(f"the store did not take a change ({cause}); nothing of it was kept")
+                piece.error = OutsideError(f"the store did not confirm a change ({cause}); it counts as not made")
         except BaseException as error:
             for piece in batch:
                 piece.error = error
