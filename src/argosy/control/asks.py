@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from argosy.control.fleet import CORES, Fleet, Need, need_of
+from argosy.control.world import ControlWorld
 from argosy.model.job import Run
 from argosy.model.snapshot import PlaceAsk
 from argosy.model.task import Task
@@ -35,12 +36,15 @@ class Rung:
     """Pool to what each node takes there."""
 
 
-def rungs_of(task: Task, fleet: Fleet, avoid: frozenset[str], places: frozenset[str]) -> tuple[Rung, ...]:
+def rungs_of(
+    task: Task, fleet: Fleet, avoid: frozenset[str], places: frozenset[str], world: ControlWorld
+) -> tuple[Rung, ...]:
     """R9: rungs from the best: not avoided before avoided, then the task's own order, then cheaper pools first.
 
-    `places` are regions whose jurisdiction is known; work with a residency rule goes nowhere else.
+    `places` are regions whose jurisdiction is known; work under a residency rule, its own or the one for all work,
+    goes nowhere else. Work that reads data goes where the data lies or a way for it has a price.
     """
-    ruled = bool(task.placement.residency.allowed or task.placement.residency.denied)
+    ruled = any(rule.allowed or rule.denied for rule in (task.placement.residency, world.residency))
     found: list[tuple[bool, int, float, list[str], Mapping[str, tuple[int, Need]]]] = []
     grouped: dict[tuple[bool, int, float], dict[str, tuple[int, Need]]] = {}
     for position, choice in enumerate(task.choices):
@@ -48,6 +52,8 @@ def rungs_of(task: Task, fleet: Fleet, avoid: frozenset[str], places: frozenset[
         for name in fleet.candidates(choice, need):
             engine = fleet.pools[name].pool
             if ruled and engine.region not in places:
+                continue
+            if not world.data_can_be_in(task.placement.data, engine.region):
                 continue
             if task.max_usd_per_hour is not None:
                 hourly = engine.usd_per_hour
@@ -78,7 +84,7 @@ def waiting_ask(
     name: str, task: Task, rung: Rung, count: int, *, fleet: Fleet, now: datetime, may_preempt: bool
 ) -> PlaceAsk:
     """The ask for waiting jobs of one shape on one rung."""
-    dearest = max((fleet.pools[pool].pool.usd_per_hour or 0.0 for pool in rung.pools), default=0.0)
+    dearest = max((_useful_price(task, fleet, pool) for pool in rung.pools), default=0.0)
     return PlaceAsk(
         id=name,
         count=count,
@@ -92,7 +98,6 @@ def waiting_ask(
 
 def running_ask(name: str, task: Task, run: Run, need: Need, *, fleet: Fleet, now: datetime) -> PlaceAsk:
     """The ask for work that runs. It may be stopped for dearer work where it can go on from a checkpoint."""
-    pool = fleet.pools[run.pool]
     rules = task.placement
     since = 0.0 if run.started_at is None else (now - run.started_at).total_seconds() / 3600
     step = None if rules.checkpoint is None else rules.checkpoint.every_seconds
@@ -104,7 +109,7 @@ def running_ask(name: str, task: Task, run: Run, need: Need, *, fleet: Fleet, no
         running_in=run.pool,
         preemptible=(rules.checkpoint is not None or rules.idempotent) and run.status == "RUNNING",
         restart_hours=round(lost, 2),
-        usd_per_unit=worth(task, need.amount, pool.pool.usd_per_hour or 0.0),
+        usd_per_unit=worth(task, need.amount, _useful_price(task, fleet, run.pool)),
         **_common(task, fleet, (run.pool,), now),
     )
 
@@ -115,6 +120,12 @@ def worth(task: Task, amount: float, dearest: float) -> float:
     if said is not None:
         return float(said) / amount
     return float((dearest + WORTH_MARGIN) * (1.0 + 1e-4 * task.priority))
+
+
+def _useful_price(task: Task, fleet: Fleet, name: str) -> float:
+    """What a useful accelerator-hour costs in a pool: on spot, time is paid for that is lost again."""
+    pool = fleet.pools[name].pool
+    return (pool.usd_per_hour or 0.0) / (max(task.spot_goodput_fraction, 1e-3) if pool.spot else 1.0)
 
 
 def _common(task: Task, fleet: Fleet, pools: Sequence[str], now: datetime) -> dict[str, Any]:

@@ -139,11 +139,10 @@ def make_fleet(
     fleet = Fleet(unknown=dict(unknown))
     for driver, pools in capacity.items():
         for pool in pools:
-            names = {pool.id, pool.region, pool.vendor, *locations(pool.id, pool.vendor, pool.region).values()}
-            closed = names & set(cordons)
+            closed = place_names(pool.id, pool.vendor, pool.region) & set(cordons)
             rooms = []
             for node in pool.nodes:
-                mine = {node.id, f"{pool.id}/{node.id}", node_location(pool.id, node.id)}
+                mine = node_names(pool.id, node.id)
                 usable = node.ready and not mine & set(cordons) and not mine & avoid
                 rooms.append(_Room(node, node.free_accelerators, node.free_cpus, usable))
             drained = any(cordons[name] for name in closed)
@@ -158,14 +157,14 @@ def promise(fleet: Fleet, runs: Iterable[Run], needs: Mapping[str, Need]) -> Non
             fleet.pools[run.pool].take(needs[run.id])
 
 
-def drained_nodes(fleet_pool: FleetPool, cordons: Mapping[str, bool]) -> frozenset[str]:
-    """Machines of a pool that are drained by name."""
-    found = set()
-    for room in fleet_pool.rooms:
-        names = {room.node.id, f"{fleet_pool.pool.id}/{room.node.id}", node_location(fleet_pool.pool.id, room.node.id)}
-        if any(cordons.get(name) for name in names):
-            found.add(room.node.id)
-    return frozenset(found)
+def place_names(pool: str, vendor: str, region: str) -> set[str]:
+    """All names by which a pool, or what it lies in, may be cordoned."""
+    return {pool, region, vendor, *locations(pool, vendor, region).values()}
+
+
+def node_names(pool: str, node: str) -> set[str]:
+    """All names by which one machine may be cordoned."""
+    return {node, f"{pool}/{node}", node_location(pool, node)}
 
 
 def _matches(pool: FleetPool, choice: Choice) -> bool:

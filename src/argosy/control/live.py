@@ -26,6 +26,8 @@ from argosy.store import Change, Lease, NewRun, Store
 
 MOST_REASONS = 500
 """Waiting jobs whose reason is rewritten in one tick at most, oldest first."""
+WORTH_HYSTERESIS_FRACTION = 0.25
+"""By how much work must be worth more than what is stopped for it."""
 MOST_UNPLACED = 200
 """Rows of unplaced asks that are kept with a decision."""
 
@@ -70,6 +72,12 @@ class LiveTick:
         self.outcome = Outcome()
         self.groups: dict[str, Waiting] = {}
         self.running: dict[str, tuple[Task, Run, Job]] = {}
+        self.leaving: dict[str, float] = defaultdict(float)
+        """Pool to what runs on their way out still hold there."""
+        self.held: set[str] = set()
+        """Asks that wait for what others are leaving, and look no further in this tick."""
+        self.kept: set[tuple[str, str]] = set()
+        """Ask and pool of steps of the present decision that are not carried out."""
         self.level = 0
         self.asks: list[PlaceAsk] = []
         self.decision = ""
@@ -89,8 +97,13 @@ class LiveTick:
         self._gather(jobs, tasks, avoid)
         for run in runs:
             job = by_name.get(run.job)
-            if run.pool in self.fleet.pools and run.status in ("RUNNING", "PROVISIONING") and job is not None:
-                self.running[run.id] = (tasks[job.task_hash], run, job)
+            if run.pool not in self.fleet.pools or job is None:
+                continue
+            task = tasks[job.task_hash]
+            if run.status in ("RUNNING", "PROVISIONING"):
+                self.running[run.id] = (task, run, job)
+            elif run.status == "TERMINATING" and run.unreachable_since is None:
+                self.leaving[run.pool] += self._need(task, run).amount
         rungs = max((len(group.rungs) for group in self.groups.values()), default=0)
         for self.level in range(rungs):
             self.asks = self._asks()
@@ -121,7 +134,8 @@ class LiveTick:
                     silicon=pool.silicon,
                     family=FAMILY,
                     tier="spot" if engine.spot else "dedicated",
-                    own_accelerators=pool.free + own[name],
+                    # What is on its way out counts as free, or more would be stopped for the same ask each tick.
+                    own_accelerators=pool.free + own[name] + (0.0 if self.level else self.leaving[name]),
                     usd_per_accelerator_hour=self._price(name),
                     cordoned=pool.cordoned,
                 )
@@ -144,6 +158,7 @@ class LiveTick:
         """Keep a decision that changes something, before anything of it is carried out."""
         self.decision = decision
         self.awaited = {(ask, copy.to_region): copy for copy in placement.transfers for ask in copy.readers}
+        self.kept = self._pointless(placement)
         for row in placement.unplaced:
             if row.ask in self.groups and row.excuses:
                 first = row.excuses[0]
@@ -162,11 +177,15 @@ class LiveTick:
 
     def stop(self, step: Eviction) -> None:
         """Ask a run to leave for dearer work; its job waits again."""
-        _, run, job = self.running[step.ask]
+        if (step.ask, step.pool) in self.kept:
+            return
+        task, run, job = self.running[step.ask]
         fields = {"status": "TERMINATING", "reason": "Preempted", "message": step.reason}
         note = {"decision": self.decision}
         change = Change("Stopping", job.id, job.version, {}, run.id, run.token, fields, note=note)
-        self.outcome.evicted += sum(self._commit([change]))
+        if self._commit([change])[0]:
+            self.outcome.evicted += 1
+            self.leaving[run.pool] += self._need(task, run).amount
 
     def copy(self, step: Transfer) -> None:
         """Copies are ordered by whoever owns the data; a job that needs one waits, and says for what."""
@@ -174,7 +193,7 @@ class LiveTick:
     def start(self, step: Assignment) -> None:
         """Promise machines to the oldest jobs of an ask, as far as there is room on machines and not only in sum."""
         group = self.groups.get(step.ask)
-        if group is None:
+        if group is None or (step.ask, step.pool) in self.kept:
             return
         rung = group.rungs[self.level]
         pool, need = self.fleet.pools[step.pool], rung.needs[step.pool]
@@ -187,6 +206,10 @@ class LiveTick:
         chosen: list[Job] = []
         for job in group.jobs[: int(step.count + 1e-9)]:
             if not pool.fits(need):
+                if self.leaving[step.pool]:
+                    self.held.add(step.ask)
+                    self.outcome.reasons[step.ask] = ("WaitingForPreempted", f"work in {step.pool} is being stopped")
+                    break
                 text = "no machines with enough room together; smaller nodes or fewer of them would fit sooner"
                 self.outcome.reasons[step.ask] = ("NodesFragmented", text)
                 break
@@ -211,6 +234,32 @@ class LiveTick:
 
     # --- Inside
 
+    def _pointless(self, placement: Placement) -> set[tuple[str, str]]:
+        """Stops that make room for work that is worth no more, and the starts of that work.
+
+        Among equals the program may choose any; stopping one of them to start the other would go on for ever.
+        """
+        worth = {ask.id: ask.usd_per_unit for ask in self.asks}
+        stops: dict[str, list[Eviction]] = defaultdict(list)
+        for stop in placement.evictions:
+            stops[stop.pool].append(stop)
+        found: set[tuple[str, str]] = set()
+        for pool, rows in stops.items():
+            rows.sort(key=lambda row: (-worth[row.ask], row.ask))
+            least = worth[rows[0].ask] * (1.0 + WORTH_HYSTERESIS_FRACTION)
+            freed = 0.0
+            for start in placement.assignments:
+                if start.pool == pool and start.change == "start" and worth[start.ask] <= least:
+                    found.add((start.ask, pool))
+                    freed += start.accelerators
+            for row in rows:
+                task, run, _ = self.running[row.ask]
+                amount = self._need(task, run).amount
+                if amount <= freed + 1e-9:
+                    found.add((row.ask, pool))
+                    freed -= amount
+        return found
+
     def _gather(self, jobs: Sequence[Job], tasks: Mapping[str, Task], avoid: frozenset[str]) -> None:
         known: dict[str, tuple[Rung, ...]] = {}
         cache: dict[Any, tuple[Rung, ...]] = {}
@@ -220,9 +269,10 @@ class LiveTick:
                 continue
             task = tasks[job.task_hash]
             if job.task_hash not in known:
-                key = (task.choices, task.nodes, task.ordered, task.max_usd_per_hour, task.placement.residency)
+                rules = task.placement
+                key = (task.choices, task.nodes, task.ordered, task.max_usd_per_hour, rules.residency, rules.data)
                 if key not in cache:
-                    cache[key] = rungs_of(task, self.fleet, avoid, places)
+                    cache[key] = rungs_of(task, self.fleet, avoid, places, self.world)
                 known[job.task_hash] = cache[key]
             was_stopped = job.reason == "Preempted"
             name = f"{job.task_hash[:32]}{'/again' if was_stopped else ''}"
@@ -230,13 +280,13 @@ class LiveTick:
             if group is None:
                 group = self.groups[name] = Waiting(task, [], known[job.task_hash], not was_stopped)
                 if not group.rungs:
-                    self.outcome.reasons[name] = ("NoMatchingPool", self._unmatched(task))
+                    self.outcome.reasons[name] = self._unmatched(task)
             group.jobs.append(job)
 
     def _asks(self) -> list[PlaceAsk]:
         asks = []
         for name, group in self.groups.items():
-            if group.jobs and self.level < len(group.rungs):
+            if group.jobs and self.level < len(group.rungs) and name not in self.held:
                 rung = group.rungs[self.level]
                 asks.append(
                     waiting_ask(
@@ -268,11 +318,16 @@ class LiveTick:
         """Internal price; an engine without any is taken before all that cost something."""
         return self.world.prices.get(pool, self.fleet.pools[pool].pool.usd_per_hour or 0.0)
 
-    def _unmatched(self, task: Task) -> str:
+    def _unmatched(self, task: Task) -> tuple[str, str]:
+        """Why a task has no rung at all."""
+        lost = self.world.unknown_data(task.placement.data)
+        if lost:
+            return "DataUnknown", f"nobody knows where {', '.join(lost)} lies"
         asked = " or ".join(sorted({_words(choice) for choice in task.choices}))
         has = sorted(f"{name} ({pool.describe()})" for name, pool in self.fleet.pools.items())
-        lost = "".join(f"; {name} cannot be asked: {why}" for name, why in self.fleet.unknown.items())
-        return f"no pool has {task.nodes} x {asked}; there is {', '.join(has) or 'nothing'}{lost}"
+        mute = "".join(f"; {name} cannot be asked: {why}" for name, why in self.fleet.unknown.items())
+        some = f"no pool that may be used has {task.nodes} x {asked}"
+        return "NoMatchingPool", f"{some}; there is {', '.join(has) or 'nothing'}{mute}"
 
     def _say_why(self) -> None:
         """Give waiting jobs their reason, where it is another than before."""
@@ -280,8 +335,14 @@ class LiveTick:
         for name, group in self.groups.items():
             self.outcome.waiting += len(group.jobs)
             reason, text = self.outcome.reasons.get(name, ("Queued", ""))
+            longest = group.task.recovery.max_wait_seconds
             for job in group.jobs:
-                if job.reason != reason and job.status == "PENDING" and len(changes) < MOST_REASONS:
+                waited = (self.now - job.created_at).total_seconds()
+                if longest is not None and waited > longest and job.status == "PENDING":
+                    ended = f"waited longer than {longest:g} seconds; {reason}: {text}"
+                    fields = {"status": "FAILED", "reason": "MaxWait", "message": ended, "not_before": None}
+                    changes.append(Change("MaxWait", job.id, job.version, fields, drop_secrets=True))
+                elif job.reason != reason and job.status == "PENDING" and len(changes) < MOST_REASONS:
                     changes.append(Change("Waiting", job.id, job.version, {"reason": reason, "message": text}))
         if changes:
             self._commit(changes)

@@ -16,16 +16,16 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from argosy.clock import Clock
-from argosy.control.fleet import Fleet, drained_nodes, make_fleet, need_of, promise
+from argosy.control.fleet import Fleet, make_fleet, need_of, node_names, place_names, promise
 from argosy.control.live import LiveTick, Outcome
 from argosy.control.world import ControlWorld
-from argosy.errors import ArgosyError, Conflict, OutsideError, StartRefused
+from argosy.errors import ArgosyError, BadInput, CheckFailed, Conflict, OutsideError, SolverError, StartRefused
 from argosy.model.job import JOB_ENDS, Job, Run
 from argosy.model.task import Task
 from argosy.run.checkpoints import latest_checkpoint
 from argosy.run.decide import Case, Sight, Verdict, judge, leave, refused, started
 from argosy.run.driver import Driver, EnginePool, Observation, Order
-from argosy.run.ladder import Penalties, avoided
+from argosy.run.ladder import Penalties, avoided, node_location
 from argosy.run.rules import RunRules
 from argosy.store import Change, Lease, Store
 
@@ -53,6 +53,8 @@ class Look:
     swept: int = 0
     outcome: Outcome = field(default_factory=Outcome)
     open_jobs: int = 0
+    failing: str = ""
+    """Why nothing could be placed; empty when that is not so."""
 
     @property
     def busy(self) -> bool:
@@ -81,6 +83,8 @@ class Control:
         self.fresh = True
         self.claimed_at: datetime | None = None
         self.swept_at: datetime | None = None
+        self.orphans: dict[str, datetime] = {}
+        """Runs without an owner that engines still show, and since when."""
         self.capacity: dict[str, tuple[EnginePool, ...]] = {}
         self.unknown: dict[str, str] = {}
 
@@ -92,7 +96,10 @@ class Control:
         runs = self._mine(now)
         self._watch(runs, now, done)
         if done.leads:
-            self._place(now, done)
+            try:
+                self._place(now, done)
+            except (BadInput, CheckFailed, SolverError) as error:  # what runs must be looked after all the same
+                done.failing = f"nothing can be placed: {error}"
         self._start(now, done)
         if done.leads and (self.swept_at is None or now - self.swept_at >= timedelta(seconds=self.rules.sweep_seconds)):
             self._sweep(now, done)
@@ -117,10 +124,14 @@ class Control:
         """Runs that this replica looks after, claimed again when a third of their lease is over."""
         due = self.claimed_at is None or (now - self.claimed_at).total_seconds() > self.rules.lease_seconds / 3
         if not due:
-            return [run for run in self.store.active_runs() if run.lease_owner == self.owner]
+            return [run for run in self.store.active_runs() if self._is_mine(run)]
         runs = self.store.claim(self.owner, list(self.drivers), self.rules.lease_seconds, anew=self.fresh)
         self.claimed_at, self.fresh = now, False
         return runs
+
+    def _is_mine(self, run: Run) -> bool:
+        """Whether this replica looks after a run: one of its name had it, on an engine that it has now."""
+        return run.lease_owner == self.owner and run.driver in self.drivers
 
     # --- Watching
 
@@ -143,7 +154,7 @@ class Control:
                 continue
             case = self._case(job, run, penalties, now)
             verdict = judge(case, sights[run.id])
-            if run.id in drained and run.status == "RUNNING" and verdict == Verdict():
+            if run.id in drained and run.status in ("PROVISIONING", "RUNNING") and verdict == Verdict():
                 verdict = leave(case, "Drained", f"{drained[run.id]} is drained")
             verdicts.append((case, verdict))
         done.observed += len(begun)
@@ -183,17 +194,20 @@ class Control:
         return found
 
     def _follow(self, verdicts: Sequence[tuple[Case, Verdict]], done: Look) -> None:
-        """Fence, change, then stop and replace."""
+        """Fence, change, then stop and replace; nothing is stopped for a change that was discarded."""
         ready: list[tuple[Case, Verdict]] = []
         for case, verdict in verdicts:
-            if verdict.fence and not self._fence(case):
-                continue
-            ready.append((case, verdict))
+            safe = self._fenced(case, verdict) if verdict.fence else verdict
+            if safe is not None:
+                ready.append((case, safe))
         changes = [verdict.change for _, verdict in ready if verdict.change is not None]
         applied = self._commit(changes)
         done.changed += sum(applied)
         done.discarded += len(applied) - sum(applied)
+        made = iter(applied)
         for case, verdict in ready:
+            if verdict.change is not None and not next(made):
+                continue
             driver = self.drivers[case.run.driver]
             try:
                 if verdict.stop:
@@ -209,13 +223,22 @@ class Control:
             except OutsideError as error:
                 _log.warning("engine did not answer", extra={"run": case.run.id, "error": str(error)})
 
-    def _fence(self, case: Case) -> bool:
+    def _fenced(self, case: Case, verdict: Verdict) -> Verdict | None:
+        """R7: the verdict once older epochs are shut out; None while that does not work.
+
+        The record is read again behind the fence. A run may have finished between the first look and the fence; after
+        it no record can come any more, so only this answer is final (R5).
+        """
+        driver = self.drivers[case.run.driver]
         try:
-            self.drivers[case.run.driver].fence(case.job.id, case.run.epoch + 1)
+            driver.fence(case.job.id, case.run.epoch + 1)
+            record = driver.exit_record(case.run.id)
         except OutsideError as error:
             _log.warning("fence did not work", extra={"run": case.run.id, "error": str(error)})
-            return False
-        return True
+            return None
+        if record is None or record.superseded or record.exit_code != 0:
+            return verdict
+        return judge(case, Sight(None, record))
 
     def _commit(self, changes: Sequence[Change]) -> tuple[bool, ...]:
         # Changes of runs are guarded by their tokens, which the lease of the run gives; the lead is not needed.
@@ -226,19 +249,12 @@ class Control:
 
     def _drained(self, runs: Sequence[Run]) -> dict[str, str]:
         """Runs on drained places, and the place."""
-        cordons = {target: drain for target, drain in self.store.cordons().items() if drain}
-        if not cordons:
-            return {}
-        if not self.capacity:
-            self.fleet()
+        drained = {target for target, drain in self.store.cordons().items() if drain}
         found = {}
-        fleet = make_fleet(self.capacity, unknown={}, cordons=cordons, avoid=frozenset())
-        for run in runs:
-            pool = fleet.pools.get(run.pool)
-            if pool is not None and pool.drained:
-                found[run.id] = run.pool
-            elif pool is not None and (nodes := drained_nodes(pool, cordons) & set(run.nodes)):
-                found[run.id] = ", ".join(sorted(nodes))
+        for run in runs if drained else ():
+            names = place_names(run.pool, run.vendor, run.region).union(*(node_names(run.pool, n) for n in run.nodes))
+            if here := drained & names:
+                found[run.id] = min(here)
         return found
 
     # --- Placing
@@ -297,13 +313,13 @@ class Control:
     # --- Starting
 
     def _start(self, now: datetime, done: Look) -> None:
-        runs = [run for run in self.store.active_runs() if run.status == "LEASED" and run.lease_owner == self.owner]
+        runs = [run for run in self.store.active_runs() if run.status == "LEASED" and self._is_mine(run)]
         if not runs:
             return
         jobs = self.store.jobs_named([run.job for run in runs])
         self._know(job.task_hash for job in jobs.values())
         penalties = self.store.penalties()
-        cases = [self._case(jobs[run.job], run, penalties, now) for run in runs if run.driver in self.drivers]
+        cases = [self._case(jobs[run.job], run, penalties, now) for run in runs]
         verdicts = list(self.spread(self._start_one, cases))
         done.started += sum(v.change is not None and v.change.kind == "Started" for v in verdicts)
         self._follow(list(zip(cases, verdicts, strict=True)), done)
@@ -323,10 +339,11 @@ class Control:
         return started(case)
 
     def _order(self, job: Job, run: Run, task: Task, penalties: Penalties, now: datetime) -> Order:
-        prefix = f"node:{run.pool}/"
-        avoid = sorted(
-            name.removeprefix(prefix) for name in avoided(penalties, now, self.rules) if name.startswith(prefix)
-        )
+        prefix = node_location(run.pool, "")
+        avoid = {name.removeprefix(prefix) for name in avoided(penalties, now, self.rules) if name.startswith(prefix)}
+        cordons = set(self.store.cordons())
+        pools = [pool for pool in self.capacity.get(run.driver, ()) if pool.id == run.pool]
+        avoid |= {node.id for pool in pools for node in pool.nodes if cordons & node_names(run.pool, node.id)}
         checkpoint = task.placement.checkpoint
         return Order(
             run=run.id,
@@ -335,7 +352,7 @@ class Control:
             task=task,
             choice=task.choices[run.choice],
             pool=run.pool,
-            avoid_nodes=tuple(avoid),
+            avoid_nodes=tuple(sorted(avoid)),
             secrets=self.store.secrets(job.id) if task.secrets else {},
             checkpoint=None if checkpoint is None else latest_checkpoint(checkpoint.prefix, job.id),
         )
@@ -343,26 +360,37 @@ class Control:
     # --- Sweeping
 
     def _sweep(self, now: datetime, done: Look) -> None:
-        """R10: stop whatever carries our tag and belongs to no active run, once it is older than the grace time."""
+        """R10: stop whatever carries our tag and belongs to no active run, once it is older than the grace time.
+
+        Runs are read after the engine was asked: what it shows was kept before it was started, so a run that is not
+        active by then has ended. Its age is counted by our clock, from its end or from when it was first seen here.
+        """
         self.swept_at = now
-        owned = {run.id for run in self.store.active_runs()}
+        orphans: dict[str, datetime] = {}
         for name, driver in self.drivers.items():
             try:
                 resources = driver.list_by_tag()
             except OutsideError as error:
                 _log.warning("engine cannot be swept", extra={"driver": name, "error": str(error)})
+                orphans |= {run: since for run, since in self.orphans.items() if run not in orphans}
                 continue
-            for resource in resources:
-                young = resource.since is not None and now - resource.since < timedelta(
-                    seconds=self.rules.orphan_grace_seconds
-                )
-                if resource.run in owned or not resource.run.startswith(f"{self.store.id}-") or young:
+            tagged = {r.run for r in resources if r.run.startswith(f"{self.store.id}-")}
+            for run in sorted(tagged - {run.id for run in self.store.active_runs()} if tagged else ()):
+                orphans[run] = self._orphan_since(run, now)
+                if now - orphans[run] < timedelta(seconds=self.rules.orphan_grace_seconds):
                     continue
                 try:
-                    driver.stop(resource.run, self.rules.stop_grace_seconds)
+                    driver.stop(run, self.rules.stop_grace_seconds)
                     done.swept += 1
                 except OutsideError as error:
-                    _log.warning("orphan was not stopped", extra={"run": resource.run, "error": str(error)})
+                    _log.warning("orphan was not stopped", extra={"run": run, "error": str(error)})
+        self.orphans = orphans
+
+    def _orphan_since(self, run: str, now: datetime) -> datetime:
+        if run in self.orphans:
+            return self.orphans[run]
+        known = self.store.run(run)
+        return now if known is None or known.finished_at is None else known.finished_at
 
     # --- Inside
 

@@ -95,7 +95,9 @@ class Service:
                 _log.warning("a look failed", extra={"error": str(error)})
             health.failing, health.leads = str(error), False
         else:
-            health.failing, health.leads, health.last = "", look.leads, look
+            if look.failing and look.failing != health.failing:
+                _log.warning("a look failed", extra={"error": look.failing})
+            health.failing, health.leads, health.last = look.failing, look.leads, look
             health.started += look.started
             health.placed += look.outcome.placed
             health.evicted += look.outcome.evicted

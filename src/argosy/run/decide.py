@@ -83,7 +83,9 @@ def judge(case: Case, sight: Sight) -> Verdict:
     if case.job.cancel:
         return _leave(case, "Cancelled", "its end was asked for")
     if seen.seen == "absent":
-        return _gone(case, seen, "Vanished", "the engine does not know it any more")
+        # What began may have ended and been forgotten; what never began has no record to wait for.
+        wait = None if case.run.started_at is None else _await_record(case)
+        return wait or _gone(case, seen, "Vanished", "the engine does not know it any more")
     if seen.seen == "ended":
         return _ended(case, seen)
     return _running(case, seen) if seen.seen == "running" else _queued(case, seen)
@@ -92,6 +94,8 @@ def judge(case: Case, sight: Sight) -> Verdict:
 def refused(case: Case, reason: str, message: str, *, retryable: bool) -> Verdict:
     """The engine would not start it."""
     run_fields = {"status": "RETURNED", "reason": reason, "message": message}
+    if reason == "Superseded" and not case.job.cancel:  # it was fenced, and whoever fenced it did not come further
+        return Verdict(fence=True, change=_again(case, "Returned", run_fields, reason, {}))
     if case.job.cancel:
         return Verdict(
             change=case.change("Returned", run_fields, _end("CANCELLED", "Cancelled", None), drop_secrets=True)
@@ -99,7 +103,8 @@ def refused(case: Case, reason: str, message: str, *, retryable: bool) -> Verdic
     if not retryable and "no-capacity" not in case.task.recovery.on_events:
         job_fields = _end("FAILED", reason, None) | {"message": message}
         return Verdict(change=case.change("Returned", run_fields, job_fields, drop_secrets=True))
-    return Verdict(change=_again(case, "Returned", run_fields, reason, case.weigh("capacity")))
+    # Fenced although it was refused: a replica that stood still may yet ask for the same start, and be heard.
+    return Verdict(fence=True, change=_again(case, "Returned", run_fields, reason, case.weigh("capacity")))
 
 
 def started(case: Case) -> Verdict:
@@ -167,7 +172,7 @@ def _unseen(case: Case, message: str) -> Verdict:
         fields = {"status": "UNREACHABLE", "reason": "EngineUnreachable", "message": message}
         return Verdict(change=case.change("Unreachable", fields | {"unreachable_since": case.now}))
     if since is None:
-        return Verdict(change=case.change("Unreachable", {"unreachable_since": case.now, "message": message}))
+        return Verdict(change=case.change("Unreachable", {"unreachable_since": case.now}, note={"error": message}))
     if case.now - since < timedelta(seconds=placement.unreachable_grace_seconds):
         return Verdict()
     if placement.on_unreachable == "wait" and not case.job.cancel:
@@ -194,6 +199,8 @@ def _leaving(case: Case, seen: Observation) -> Verdict:
     """It was asked to stop."""
     if seen.seen in ("ended", "absent"):
         return _left(case, {"exit_code": seen.exit_code})
+    if case.run.unreachable_since is not None:  # the grace time counts from the last time that it was seen
+        return Verdict(change=case.change("SeenAgain", {"unreachable_since": None}), stop=True)
     return Verdict(stop=True)
 
 
@@ -221,13 +228,21 @@ def _ended(case: Case, seen: Observation) -> Verdict:
     """The engine says that it ended, and there is no record (yet)."""
     if seen.preempted or seen.node_failed:
         return _interrupted(case, seen, {"exit_code": seen.exit_code})
+    return _await_record(case) or _gone(case, seen, "NoRecord", seen.message or "it ended without an exit record")
+
+
+def _await_record(case: Case) -> Verdict | None:
+    """Wait for a record that may be on its way: disks may be late. None once the time for that is over.
+
+    The wait begins when the end is first seen; time out of sight before that does not count.
+    """
     since = case.run.unreachable_since
-    if since is None:  # the record may be on its way: a wrapper writes it before the engine notices, disks may be late
-        note = {"unreachable_since": case.now, "message": "ended; waiting for its exit record"}
-        return Verdict(change=case.change("RecordAwaited", note))
+    if since is None or case.run.reason != "RecordAwaited":
+        fields = {"reason": "RecordAwaited", "message": "ended; waiting for its exit record"}
+        return Verdict(change=case.change("RecordAwaited", fields | {"unreachable_since": case.now}))
     if case.now - since < timedelta(seconds=case.rules.record_grace_seconds):
         return Verdict()
-    return _gone(case, seen, "NoRecord", seen.message or "it ended without an exit record")
+    return None
 
 
 def _gone(case: Case, seen: Observation, reason: str, message: str) -> Verdict:
@@ -239,9 +254,11 @@ def _gone(case: Case, seen: Observation, reason: str, message: str) -> Verdict:
 
 def _queued(case: Case, seen: Observation) -> Verdict:
     run = case.run
+    if run.started_at is not None:  # an engine that queues work anew would run it beside what it did before
+        return _leave(case, "Preempted", seen.message or "the engine took it away and queued it again")
     if case.now - run.created_at > timedelta(seconds=case.rules.start_seconds):
         return _leave(case, "NotStarted", f"queued for more than {case.rules.start_seconds:g} seconds")
-    if run.status == "PROVISIONING" and run.message == seen.message:
+    if run.status == "PROVISIONING" and run.message == seen.message and run.unreachable_since is None:
         return Verdict()
     fields = {"status": "PROVISIONING", "reason": "Queued", "message": seen.message, "unreachable_since": None}
     return Verdict(change=case.change("Queued", fields))
@@ -294,7 +311,8 @@ def _again(
         end = _end("FAILED", reason, run_fields.get("exit_code")) | {"message": why}
         return case.change(kind, run_fields, end | (more or {}), penalties=penalties, drop_secrets=True)
     tries = tries or (0 if case.run.started_at is not None else case.run.epoch)
-    wait = min(case.rules.first_backoff_seconds * 2.0 ** (tries - 1), case.rules.most_backoff_seconds) if tries else 0.0
+    doubled = case.rules.first_backoff_seconds * 2.0 ** min(tries - 1, 60)
+    wait = min(doubled, case.rules.most_backoff_seconds) if tries else 0.0
     fields = {
         "status": "RECOVERING",
         "reason": reason,

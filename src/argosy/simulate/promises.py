@@ -1,0 +1,218 @@
+"""Promises: what must hold after every step of a fault simulation, recounted from the engines' own ledgers.
+
+I1  At most one run of a job commits success, and once one has, no other run of that job is ever made.
+I2  Nothing is billed without an owner for longer than sweep period and grace.
+I3  A job that succeeded has a committed record; one that ended otherwise has a record or says what is unknown.
+I4  The log folds to the tables.
+I5  A run is only where its job's residency allows it.
+I6  Once nothing fails any more, every job ends.
+I7  A recovery does not go to a place inside its penalty window while another that would do has room.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
+
+from argosy.control.loop import Control
+from argosy.model.job import JOB_ENDS, RUN_ACTIVE, Job, Run
+from argosy.model.region import Region
+from argosy.model.task import Task
+from argosy.run.driver import EnginePool
+from argosy.run.ladder import Penalties, locations, node_location, weight
+from argosy.run.rules import RunRules
+from argosy.simulate.engine import Commit, Engine
+from argosy.store.reader import Reader
+
+EVERY = 16
+"""Steps between two recounts of the whole log."""
+
+
+class Broken(AssertionError):
+    """A promise was not kept."""
+
+
+class Promises:
+    """Looks at one store and its engines after every step."""
+
+    def __init__(self, store: Reader, engines: list[Engine], rules: RunRules, regions: Mapping[str, Region]) -> None:
+        self.store, self.engines, self.rules, self.regions = store, engines, rules, regions
+        self.calm = False
+        self.steps = 0
+        self.read = 0
+        """Number of the last event that was looked at."""
+        self.tasks: dict[str, Task] = {}
+        self.runs: dict[str, Run] = {}
+        self.jobs: dict[str, Job] = {}
+        self.unowned: dict[str, tuple[datetime, int]] = {}
+        self.commits: dict[str, str] = {}
+        self.counted = [0] * len(engines)
+        self.control: Control | None = None
+        self.cordons: dict[str, bool] = {}
+        self.penalties: dict[str, tuple[float, datetime]] = {}
+
+    def before(self, control: Control) -> None:
+        """A replica is about to look."""
+        self.control, self.cordons, self.penalties = control, self.store.cordons(), self.store.penalties()
+
+    def check(self, say: Callable[[str], None] = lambda _: None) -> None:
+        """All promises that can be looked at now."""
+        self.steps += 1
+        self._read(say)
+        self._one_commit()
+        self._owners()
+        if self.steps % EVERY == 0:
+            self._fold()
+
+    def end(self) -> None:
+        """What must hold at the very end."""
+        self._fold()
+        late = [job for job in self.store.open_jobs() if job.status not in JOB_ENDS]
+        if late:
+            raise Broken(f"I6: {late[0].id} is still {late[0].status} ({late[0].reason}: {late[0].message})")
+        billed = [run for engine in self.engines for run in engine.billed()]
+        if billed:
+            raise Broken(f"I2: {billed[0]} is still billed")
+
+    # --- Reading what is new
+
+    def _read(self, say: Callable[[str], None]) -> None:
+        events = self.store.events(after=self.read)
+        if not events:
+            return
+        self.read = events[-1].number
+        jobs = {event.job for event in events if event.job is not None}
+        self.jobs |= self.store.jobs_named(sorted(jobs))
+        missing = {self.jobs[name].task_hash for name in jobs} - set(self.tasks)
+        if missing:
+            self.tasks |= self.store.tasks(sorted(missing))
+        for name in jobs:
+            for run in self.store.runs(name):
+                self.runs[run.id] = run
+        for event in events:
+            told = event.body.get("run", {}).get("status"), event.body.get("job", {}).get("status")
+            say(f"  event {event.number} {event.kind} {event.run or event.job} run {told[0]} job {told[1]}")
+        for name in sorted(jobs):
+            self._ended(self.jobs[name])
+        placed = [self.runs[event.run] for event in events if event.kind == "Placed" and event.run is not None]
+        for run in placed:
+            self._placed(run, placed)
+
+    def _ended(self, job: Job) -> None:
+        if job.status not in JOB_ENDS:
+            return
+        if job.status == "SUCCEEDED" and not any(c.job == job.id and c.exit_code == 0 for c in self._ledger()):
+            raise Broken(f"I3: {job.id} is SUCCEEDED, and no engine has a record of that")
+        if job.status == "FAILED" and job.exit_code is None and job.reason == "ExitCode":
+            raise Broken(f"I3: {job.id} is FAILED by an exit code that nobody knows")
+        if not job.reason:
+            raise Broken(f"I3: {job.id} is {job.status} without a reason")
+
+    def _placed(self, run: Run, together: list[Run]) -> None:
+        job = self.jobs[run.job]
+        task = self.tasks[job.task_hash]
+        rule, region = task.placement.residency, self.regions[run.region]
+        if rule.allowed and not region.within(frozenset(rule.allowed)):
+            raise Broken(f"I5: {run.id} is in {run.region}, outside {rule.allowed}")
+        if rule.denied and region.within(frozenset(rule.denied)):
+            raise Broken(f"I5: {run.id} is in {run.region}, which {rule.denied} excludes")
+        if run.epoch > 1 and self.control is not None and run.lease_owner == self.control.owner:
+            self._ladder(run, task, together)
+
+    def _ladder(self, run: Run, task: Task, together: list[Run]) -> None:
+        """I7, with the capacity that the control loop was told."""
+        assert self.control is not None
+        after = self.store.penalties()
+        pools = {pool.id: pool for told in self.control.capacity.values() for pool in told}
+
+        def bad(penalties: Penalties, names: Iterable[str]) -> bool:
+            least = self.rules.avoid_fraction
+            return any(weight(penalties, name, run.created_at, self.rules) >= least for name in names)
+
+        def names(pool: EnginePool) -> list[str]:
+            return list(locations(pool.id, pool.vendor, pool.region).values())
+
+        if run.pool not in pools or not bad(self.penalties, names(pools[run.pool])):
+            return
+        for pool in pools.values():
+            if pool.id == run.pool or bad(self.penalties | after, names(pool)) or not self._would_do(pool, task):
+                continue
+            promised = sum(
+                self.tasks[self.jobs[other.job].task_hash].nodes
+                for other in self.runs.values()
+                if other.pool == pool.id and (other in together or other.status in RUN_ACTIVE)
+            )
+            free = sum(
+                node.ready and node.free_accelerators == node.accelerators and node.free_cpus == node.cpus
+                and not bad(self.penalties | after, [node_location(pool.id, node.id)])
+                for node in pool.nodes
+            )  # fmt: skip
+            if free - promised >= task.nodes:
+                raise Broken(f"I7: {run.id} went back to {run.pool} while {pool.id} had room")
+
+    def _would_do(self, pool: EnginePool, task: Task) -> bool:
+        if self.cordons:
+            return False
+        rule, region = task.placement.residency, self.regions[pool.region]
+        if rule.allowed and not region.within(frozenset(rule.allowed)):
+            return False
+        if rule.denied and region.within(frozenset(rule.denied)):
+            return False
+        return any(
+            choice.spot == pool.spot
+            and (choice.vendor in (None, pool.vendor))
+            and (
+                (pool.silicon is None and not choice.accelerators)
+                or (
+                    pool.silicon is not None
+                    and choice.accelerators > 0
+                    and choice.silicon in (None, pool.silicon)
+                    and all(node.accelerators >= choice.accelerators for node in pool.nodes)
+                )
+            )
+            for choice in task.choices
+        )
+
+    # --- Commits and owners
+
+    def _ledger(self) -> Iterator[Commit]:
+        return (commit for engine in self.engines for commit in engine.ledger)
+
+    def _one_commit(self) -> None:
+        """I1."""
+        for i, engine in enumerate(self.engines):
+            for commit in engine.ledger[self.counted[i] :]:
+                if commit.exit_code == 0:
+                    before = self.commits.setdefault(commit.job, commit.run)
+                    if before != commit.run and not self._twice_is_fine(commit.job):
+                        raise Broken(f"I1: {before} and {commit.run} both finished the work of {commit.job}")
+            self.counted[i] = len(engine.ledger)
+        for name, run in self.commits.items():
+            job = self.jobs.get(name)
+            if job is not None and f"{name}-{job.epoch}" != run and not self._twice_is_fine(name):
+                raise Broken(f"I1: {name} was finished by {run}, and has run {job.epoch}")
+
+    def _twice_is_fine(self, job: str) -> bool:
+        rules = self.tasks[self.jobs[job].task_hash].placement
+        return rules.idempotent and rules.on_unreachable == "replace-now"
+
+    def _owners(self) -> None:
+        """I2. Time counts while the engine can be asked."""
+        limit = self.rules.orphan_grace_seconds + 3 * self.rules.sweep_seconds + self.rules.stop_grace_seconds
+        for engine in self.engines:
+            now = engine.clock.now()
+            for run in engine.billed():
+                known = self.runs.get(run)
+                if (known is not None and known.status in RUN_ACTIVE) or not engine.reachable() or not self.calm:
+                    self.unowned.pop(run, None)
+                    continue
+                since, steps = self.unowned.get(run, (now, self.steps))
+                self.unowned[run] = (since, steps)
+                if (now - since).total_seconds() > limit and self.steps - steps > 8:
+                    raise Broken(f"I2: {run} was billed without an owner for {(now - since).total_seconds():g} s")
+
+    def _fold(self) -> None:
+        """I4."""
+        found = self.store.recount()
+        if found.problems or found.log_hash != found.table_hash:
+            raise Broken(f"I4: {'; '.join(found.problems[:3])}")
