@@ -12,12 +12,13 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import Connection, Table
+from sqlalchemy import Connection, Row, Select, Table, Update
 
 from argosy.model.job import RUN_ENDS, Job, Run
 from argosy.store import tables as t
 from argosy.store.change import Change, illegal, stamped
-from argosy.store.rows import LEASE_COLUMNS, AnyRow, job_of, run_of, to_row, to_text
+from argosy.store.reader import JOBS_NAMED, RUNS_NAMED
+from argosy.store.rows import JOB_COLUMNS, LEASE_COLUMNS, RUN_COLUMNS, job_in, run_in, to_row, to_text
 
 CHUNK = 5000
 _NOT_TOLD = LEASE_COLUMNS | {"id", "version"}
@@ -47,8 +48,9 @@ def apply_changes(
     take: Callable[[int], int],
 ) -> Applied:
     """Make the changes that still fit. A step that does not exist (R1, R2) is a bug and stops everything."""
-    jobs = {row["id"]: job_of(row) for row in _rows(connection, t.jobs, {c.job for c in changes})}
-    runs = {row["id"]: run_of(row) for row in _rows(connection, t.runs, {c.run for c in changes if c.run is not None})}
+    jobs = {job.id: job for job in map(job_in, _rows(connection, JOBS_NAMED, {c.job for c in changes}))}
+    named = {c.run for c in changes if c.run is not None}
+    runs = {run.id: run for run in map(run_in, _rows(connection, RUNS_NAMED, named))}
     done: list[bool] = []
     made: list[tuple[Change, Job, Run | None, dict[str, Any]]] = []
     new_runs: set[str] = set()
@@ -110,7 +112,7 @@ def _write(
         jobs.append(job.model_copy(update={"version": number}))
         runs.append(None if run is None else run.model_copy(update={"version": number}))
     connection.execute(
-        sa.insert(t.events),
+        _NEW_EVENT,
         [
             {
                 "number": number,
@@ -123,12 +125,12 @@ def _write(
             for number, (change, job, run, body) in enumerate(made, first)
         ],
     )
-    _update(connection, t.jobs, [to_row(dict(job)) for job in jobs])
+    _update(connection, _UPDATE_JOB, [to_row(dict(job)) for job in jobs])
     touched = {run.id: run for run in runs if run is not None}
-    _update(connection, t.runs, [to_row(dict(run)) for name, run in touched.items() if name not in new_runs])
+    _update(connection, _UPDATE_RUN, [to_row(dict(run)) for name, run in touched.items() if name not in new_runs])
     fresh = [to_row(dict(run)) for name, run in touched.items() if name in new_runs]
     if fresh:
-        connection.execute(sa.insert(t.runs), fresh)
+        connection.execute(_NEW_RUN, fresh)
     weights = {name: weight for change, *_ in made for name, weight in change.penalties.items()}
     if weights:
         connection.execute(sa.delete(t.penalties).where(t.penalties.c.location.in_(sorted(weights))))
@@ -161,22 +163,24 @@ def _new_run(job: Job, change: Change, *, at: datetime, owner: str, expires: dat
     )
 
 
-def _rows(connection: Connection, table: Table, ids: set[str]) -> list[AnyRow]:
+def _rows(connection: Connection, query: Select[Any], ids: set[str]) -> list[Row[Any]]:
     names = sorted(ids)
-    found: list[AnyRow] = []
+    found: list[Row[Any]] = []
     for start in range(0, len(names), CHUNK):
-        query = sa.select(table).where(table.c.id.in_(names[start : start + CHUNK]))
-        found += connection.execute(query).mappings().all()
+        found += connection.execute(query, {"ids": names[start : start + CHUNK]})
     return found
 
 
-def _update(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
-    if not rows:
-        return
-    columns = [name for name in rows[0] if name != "id"]
-    query = (
-        sa.update(table)
-        .where(table.c.id == sa.bindparam("_id"))
-        .values({name: sa.bindparam(f"_{name}", type_=table.c[name].type) for name in columns})
-    )
-    connection.execute(query, [{f"_{name}": value for name, value in row.items()} for row in rows])
+def _update(connection: Connection, query: Update, rows: list[dict[str, Any]]) -> None:
+    if rows:
+        connection.execute(query, [{f"_{name}": value for name, value in row.items()} for row in rows])
+
+
+def _update_of(table: Table, columns: Sequence[str]) -> Update:
+    """The statement that sets all columns of one row."""
+    values = {name: sa.bindparam(f"_{name}", type_=table.c[name].type) for name in columns if name != "id"}
+    return sa.update(table).where(table.c.id == sa.bindparam("_id")).values(values)
+
+
+_UPDATE_JOB, _UPDATE_RUN = _update_of(t.jobs, JOB_COLUMNS), _update_of(t.runs, RUN_COLUMNS)
+_NEW_RUN, _NEW_EVENT = sa.insert(t.runs), sa.insert(t.events)

@@ -15,7 +15,7 @@ from alembic.script import ScriptDirectory
 from alembic.util.exc import CommandError
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError, SQLAlchemyError
 
 from argosy.errors import OutsideError
 
@@ -89,5 +89,10 @@ def _sqlite_pragmas(connection: sqlite3.Connection, record: Any) -> None:
 def sqlite_begin(connection: Connection) -> None:
     """Begin a transaction on SQLite: for reading or, unless the option `writing` is off, for writing."""
     # A reader that becomes a writer would fail when another wrote in between; writers say so at once.
-    writing = connection.get_execution_options().get("writing", True)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+    words = "BEGIN IMMEDIATE" if connection.get_execution_options().get("writing", True) else "BEGIN"
+    raw = connection.connection.dbapi_connection
+    assert raw is not None
+    try:
+        raw.execute(words)
+    except sqlite3.Error as error:
+        raise OperationalError(words, None, error) from error

@@ -20,10 +20,37 @@ from argosy.model.task import Task
 from argosy.store import tables as t
 from argosy.store.fold import State, empty, fold, state_hash
 from argosy.store.recount import Recount, broken_rules, differences
-from argosy.store.rows import JOB_COLUMNS, LEASE_COLUMNS, RUN_COLUMNS, AnyRow, event_of, job_of, run_of, to_instant
+from argosy.store.rows import (
+    JOB_COLUMNS,
+    LEASE_COLUMNS,
+    RUN_COLUMNS,
+    AnyRow,
+    event_of,
+    job_in,
+    job_of,
+    run_in,
+    run_of,
+    to_instant,
+)
 
 ACTIVE = sa.text(t.ACTIVE)
-_OPEN = sa.text(t.OPEN)
+_JOB = [t.jobs.c[name] for name in JOB_COLUMNS]
+_RUN = [t.runs.c[name] for name in RUN_COLUMNS]
+# What every look asks is written once: making a statement costs more than running it.
+_OPEN_JOBS = sa.select(*_JOB).where(sa.text(t.OPEN)).order_by(t.jobs.c.serial)
+_ACTIVE_RUNS = sa.select(*_RUN).where(ACTIVE).order_by(t.runs.c.id)
+_RUNS_OF_JOB = sa.select(*_RUN).where(t.runs.c.job == sa.bindparam("job")).order_by(t.runs.c.epoch)
+JOBS_NAMED = sa.select(*_JOB).where(t.jobs.c.id.in_(sa.bindparam("ids", expanding=True)))
+RUNS_NAMED = sa.select(*_RUN).where(t.runs.c.id.in_(sa.bindparam("ids", expanding=True)))
+_PENALTIES = sa.select(t.penalties)
+_CORDONS = sa.select(t.cordons).order_by(t.cordons.c.target)
+_EVENTS = (
+    sa.select(t.events)
+    .where(t.events.c.number > sa.bindparam("after"))
+    .order_by(t.events.c.number)
+    .limit(sa.bindparam("most"))
+)
+_EVENTS_OF_JOB = _EVENTS.where(t.events.c.job == sa.bindparam("job"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +67,7 @@ class Reader:
 
     def __init__(self, engine: Engine, clock: Clock) -> None:
         self.engine, self.clock = engine, clock
+        self.reading = engine.execution_options(writing=False)
         self.on_postgresql = engine.dialect.name == "postgresql"
 
     def job(self, name: str, *, project: str | None = None) -> Job:
@@ -84,10 +112,7 @@ class Reader:
     def open_jobs(self) -> list[Job]:
         """Jobs that did not end, oldest first."""
         with self._read() as connection:
-            return [
-                job_of(row)
-                for row in connection.execute(sa.select(t.jobs).where(_OPEN).order_by(t.jobs.c.serial)).mappings()
-            ]
+            return [job_in(row) for row in connection.execute(_OPEN_JOBS)]
 
     def jobs_named(self, ids: Sequence[str]) -> dict[str, Job]:
         """Jobs by id; those that are not there are left out."""
@@ -108,8 +133,7 @@ class Reader:
     def runs(self, job: str) -> list[Run]:
         """All runs of a job, in order."""
         with self._read() as connection:
-            rows = connection.execute(sa.select(t.runs).where(t.runs.c.job == job).order_by(t.runs.c.epoch)).mappings()
-            return [run_of(row) for row in rows]
+            return [run_in(row) for row in connection.execute(_RUNS_OF_JOB, {"job": job})]
 
     def run(self, name: str) -> Run | None:
         """One run; None when there is none."""
@@ -120,10 +144,7 @@ class Reader:
     def active_runs(self) -> list[Run]:
         """All runs that did not end."""
         with self._read() as connection:
-            return [
-                run_of(row)
-                for row in connection.execute(sa.select(t.runs).where(ACTIVE).order_by(t.runs.c.id)).mappings()
-            ]
+            return [run_in(row) for row in connection.execute(_ACTIVE_RUNS)]
 
     def tasks(self, hashes: Sequence[str]) -> dict[str, Task]:
         """Tasks by hash."""
@@ -142,25 +163,20 @@ class Reader:
 
     def events(self, *, after: int = 0, job: str | None = None, limit: int = 1000) -> list[Event]:
         """Events with higher numbers, in order."""
-        query = sa.select(t.events).where(t.events.c.number > after).order_by(t.events.c.number).limit(limit)
-        if job is not None:
-            query = query.where(t.events.c.job == job)
+        query = _EVENTS if job is None else _EVENTS_OF_JOB
         with self._read() as connection:
-            return [event_of(row) for row in connection.execute(query).mappings()]
+            rows = connection.execute(query, {"after": after, "job": job, "most": limit})
+            return [event_of(row) for row in rows.mappings()]
 
     def penalties(self) -> dict[str, tuple[float, datetime]]:
         """Weight of each location that failed, and since when it decays."""
         with self._read() as connection:
-            return {
-                row.location: (row.weight, to_instant(row.at)) for row in connection.execute(sa.select(t.penalties))
-            }
+            return {row.location: (row.weight, to_instant(row.at)) for row in connection.execute(_PENALTIES)}
 
     def cordons(self) -> dict[str, bool]:
         """What is cordoned, and whether it is drained."""
         with self._read() as connection:
-            return {
-                row.target: row.drain for row in connection.execute(sa.select(t.cordons).order_by(t.cordons.c.target))
-            }
+            return {row.target: row.drain for row in connection.execute(_CORDONS)}
 
     def now(self) -> datetime:
         """The instant by the clock that leases go by: the database's on PostgreSQL, ours on SQLite."""
@@ -203,7 +219,7 @@ class Reader:
     @contextmanager
     def _read(self) -> Iterator[Connection]:
         try:
-            with self.engine.connect().execution_options(writing=False) as connection:
+            with self.reading.connect() as connection:
                 yield connection
         except SQLAlchemyError as error:
             cause = type(getattr(error, "orig", None) or error).__name__
@@ -218,8 +234,9 @@ class Reader:
     def _jobs_by_id(self, connection: Connection, ids: Sequence[str]) -> list[Job]:
         found: dict[str, Job] = {}
         for part in chunks(list(ids)):
-            for row in connection.execute(sa.select(t.jobs).where(t.jobs.c.id.in_(part))).mappings():
-                found[row["id"]] = job_of(row)
+            for row in connection.execute(JOBS_NAMED, {"ids": part}):
+                job = job_in(row)
+                found[job.id] = job
         return [found[name] for name in ids if name in found]
 
     def _state(self, connection: Connection) -> State:

@@ -27,9 +27,10 @@ from argosy.store.change import Change
 from argosy.store.engine import migrate, open_engine
 from argosy.store.reader import ACTIVE, Reader, chunks
 from argosy.store.rows import (
+    RUN_COLUMNS,
     digest,
     job_of,
-    run_of,
+    run_in,
     to_instant,
     to_row,
     to_text,
@@ -39,6 +40,35 @@ from argosy.store.writer import Writer
 T = TypeVar("T")
 Role = Literal["viewer", "submitter", "operator", "admin"]
 KEPT_DECISIONS = 1000
+_COUNT = (
+    sa.update(t.counters)
+    .where(t.counters.c.name == sa.bindparam("_name"))
+    .values(value=t.counters.c.value + sa.bindparam("_number", type_=sa.BigInteger))
+    .returning(t.counters.c.value)
+)
+_LEASE = sa.select(t.leases).where(t.leases.c.name == sa.bindparam("_name"))
+_RENEW = (
+    sa.update(t.leases)
+    .where(t.leases.c.name == sa.bindparam("_name"))
+    .values(owner=sa.bindparam("_owner"), epoch=sa.bindparam("_epoch"), expires_at=sa.bindparam("_until"))
+)
+_OF = (ACTIVE, t.runs.c.driver.in_(sa.bindparam("drivers", expanding=True)))
+_MINE = t.runs.c.lease_owner == sa.bindparam("_owner")
+_OVER = t.runs.c.lease_expires_at <= sa.bindparam("_at")
+_PROLONG = sa.update(t.runs).where(*_OF, _MINE).values(lease_expires_at=sa.bindparam("_until"))
+_OVERDUE = sa.select(t.runs.c.id).where(*_OF, _OVER, sa.not_(_MINE))
+_OVERDUE_OR_MINE = sa.select(t.runs.c.id).where(*_OF, sa.or_(_OVER, _MINE))
+_TAKE = (
+    sa.update(t.runs)
+    .where(t.runs.c.id == sa.bindparam("_id"))
+    .values(lease_owner=sa.bindparam("_owner"), lease_expires_at=sa.bindparam("_until"), token=sa.bindparam("_token"))
+)
+_SEEN = (
+    sa.update(t.runs)
+    .where(t.runs.c.id == sa.bindparam("_id"), t.runs.c.token == sa.bindparam("_token"))
+    .values(seen_at=sa.bindparam("_at"))
+)
+_CLAIMED = sa.select(*(t.runs.c[name] for name in RUN_COLUMNS)).where(*_OF, _MINE).order_by(t.runs.c.id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +226,7 @@ class Store(Reader):
         def work(connection: Connection) -> Applied:
             at = self._now(connection)
             if fence is not None:
-                row = connection.execute(sa.select(t.leases).where(t.leases.c.name == fence.name)).one_or_none()
+                row = connection.execute(_LEASE, {"_name": fence.name}).one_or_none()
                 if row is None or (row.owner, row.epoch) != (fence.owner, fence.epoch) or row.expires_at <= to_text(at):
                     raise Conflict(
                         f"the lease {fence.name} of epoch {fence.epoch} is no longer held; nothing was changed"
@@ -211,7 +241,7 @@ class Store(Reader):
         def work(connection: Connection) -> Lease | None:
             at = self._now(connection)
             until = at + timedelta(seconds=seconds)
-            row = connection.execute(sa.select(t.leases).where(t.leases.c.name == name)).one_or_none()
+            row = connection.execute(_LEASE, {"_name": name}).one_or_none()
             if row is None:
                 epoch = 1
                 connection.execute(
@@ -222,11 +252,7 @@ class Store(Reader):
             if not same and row.owner != owner and row.expires_at > to_text(at):
                 return None
             epoch = row.epoch if same else row.epoch + 1
-            connection.execute(
-                sa.update(t.leases)
-                .where(t.leases.c.name == name)
-                .values(owner=owner, epoch=epoch, expires_at=to_text(until))
-            )
+            connection.execute(_RENEW, {"_name": name, "_owner": owner, "_epoch": epoch, "_until": to_text(until)})
             return Lease(name, owner, epoch, until)
 
         return self._write(work)
@@ -254,22 +280,14 @@ class Store(Reader):
         def work(connection: Connection) -> list[Run]:
             at = self._now(connection)
             until = to_text(at + timedelta(seconds=seconds))
-            mine, over = t.runs.c.lease_owner == owner, t.runs.c.lease_expires_at <= to_text(at)
-            theirs = over if not anew else sa.or_(over, mine)
-            scope = (ACTIVE, t.runs.c.driver.in_(list(drivers)))
+            given = {"drivers": list(drivers), "_owner": owner, "_at": to_text(at), "_until": until}
             if not anew:
-                connection.execute(sa.update(t.runs).where(*scope, mine).values(lease_expires_at=until))
-                theirs = sa.and_(over, sa.not_(mine))
-            taken = connection.execute(sa.select(t.runs.c.id).where(*scope, theirs)).scalars().all()
+                connection.execute(_PROLONG, given)
+            taken = connection.execute(_OVERDUE_OR_MINE if anew else _OVERDUE, given).scalars().all()
             if taken:
-                connection.execute(
-                    sa.update(t.runs)
-                    .where(t.runs.c.id == sa.bindparam("_id"))
-                    .values(lease_owner=owner, lease_expires_at=until, token=sa.bindparam("_token")),
-                    [{"_id": name, "_token": self.token()} for name in taken],
-                )
-            rows = connection.execute(sa.select(t.runs).where(*scope, mine).order_by(t.runs.c.id)).mappings()
-            return [run_of(row) for row in rows]
+                rows = [{"_id": name, "_token": self.token(), "_owner": owner, "_until": until} for name in taken]
+                connection.execute(_TAKE, rows)
+            return [run_in(row) for row in connection.execute(_CLAIMED, given)]
 
         return self._write(work)
 
@@ -280,12 +298,7 @@ class Store(Reader):
 
         def work(connection: Connection) -> None:
             at = to_text(self._now(connection))
-            connection.execute(
-                sa.update(t.runs)
-                .where(t.runs.c.id == sa.bindparam("_id"), t.runs.c.token == sa.bindparam("_token"))
-                .values(seen_at=at),
-                [{"_id": run, "_token": token} for run, token in tokens.items()],
-            )
+            connection.execute(_SEEN, [{"_id": run, "_token": token, "_at": at} for run, token in tokens.items()])
 
         self._write(work)
 
@@ -373,8 +386,7 @@ class Store(Reader):
 
     def _count(self, connection: Connection, name: str, number: int) -> int:
         """Take so many numbers from a counter; the first of them."""
-        query = sa.update(t.counters).where(t.counters.c.name == name).values(value=t.counters.c.value + number)
-        last: int = connection.execute(query.returning(t.counters.c.value)).scalar_one()
+        last: int = connection.execute(_COUNT, {"_name": name, "_number": number}).scalar_one()
         return last - number + 1
 
     def _keep_tasks(self, connection: Connection, tasks: Mapping[str, Task]) -> None:

@@ -69,7 +69,9 @@ class Writer:
         try:
             with self.engine.begin() as connection:
                 self.begin(connection)
-                for piece in batch:
+                if len(batch) == 1:  # alone it needs no savepoint: its failure is that of the transaction
+                    batch[0].result = batch[0].work(connection)
+                for piece in batch if len(batch) > 1 else ():
                     try:
                         with connection.begin_nested():
                             piece.result = piece.work(connection)
