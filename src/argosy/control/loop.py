@@ -27,7 +27,7 @@ from argosy.run.decide import Case, Sight, Verdict, judge, leave, refused, start
 from argosy.run.driver import Driver, EnginePool, Observation, Order
 from argosy.run.ladder import Penalties, avoided, node_location
 from argosy.run.rules import RunRules
-from argosy.store import Change, Lease, Store
+from argosy.store import Change, Lease, Present, Store
 
 LEAD = "tick"
 _log = logging.getLogger("argosy.control")
@@ -79,6 +79,7 @@ class Control:
         self.store, self.drivers, self.owner, self.clock = store, dict(drivers), owner, clock
         self.rules, self.world, self.spread = rules or RunRules(), world or ControlWorld(), spread
         self.lead: Lease | None = None
+        self.present = Present()
         self.tasks: dict[str, Task] = {}
         self.fresh = True
         self.claimed_at: datetime | None = None
@@ -123,11 +124,11 @@ class Control:
     def _mine(self, now: datetime) -> list[Run]:
         """Runs that this replica looks after, claimed again when a third of their lease is over."""
         due = self.claimed_at is None or (now - self.claimed_at).total_seconds() > self.rules.lease_seconds / 3
-        if not due:
-            return [run for run in self.store.active_runs() if self._is_mine(run)]
-        runs = self.store.claim(self.owner, list(self.drivers), self.rules.lease_seconds, anew=self.fresh)
-        self.claimed_at, self.fresh = now, False
-        return runs
+        if due:
+            self.store.claim(self.owner, list(self.drivers), self.rules.lease_seconds, anew=self.fresh)
+            self.claimed_at, self.fresh = now, False
+        self.store.refresh(self.present)
+        return [run for run in self.present.runs if self._is_mine(run)]
 
     def _is_mine(self, run: Run) -> bool:
         """Whether this replica looks after a run: one of its name had it, on an engine that it has now."""
@@ -139,9 +140,8 @@ class Control:
         begun = [run for run in runs if run.status != "LEASED"]
         if not begun:
             return
-        jobs = self.store.jobs_named([run.job for run in begun])
-        self._know(job.task_hash for job in jobs.values())
-        penalties = self.store.penalties()
+        jobs, penalties = self.present.jobs, self.present.penalties
+        self._know(jobs[run.job].task_hash for run in begun if run.job in jobs)
         sights = self._sights(begun)
         drained = self._drained(begun)
         self.store.seen(
@@ -249,7 +249,7 @@ class Control:
 
     def _drained(self, runs: Sequence[Run]) -> dict[str, str]:
         """Runs on drained places, and the place."""
-        drained = {target for target, drain in self.store.cordons().items() if drain}
+        drained = {target for target, drain in self.present.cordons.items() if drain}
         found = {}
         for run in runs if drained else ():
             names = place_names(run.pool, run.vendor, run.region).union(*(node_names(run.pool, n) for n in run.nodes))
@@ -260,16 +260,15 @@ class Control:
     # --- Placing
 
     def _place(self, now: datetime, done: Look) -> None:
-        jobs = self.store.open_jobs()
+        self.store.refresh(self.present)
+        by_name, runs = self.present.jobs, self.present.runs
+        jobs = list(by_name.values())
         done.open_jobs = len(jobs)
-        runs = self.store.active_runs()
         if not any(job.run is None and not job.cancel for job in jobs):
             return
-        self._know(job.task_hash for job in jobs)
-        penalties = self.store.penalties()
-        avoid = avoided(penalties, now, self.rules)
+        self._know({job.task_hash for job in jobs})
+        avoid = avoided(self.present.penalties, now, self.rules)
         fleet = self.fleet(avoid)
-        by_name = {job.id: job for job in jobs}
         needs = {}
         for run in runs:
             job = by_name.get(run.job)
@@ -304,7 +303,7 @@ class Control:
                 self.unknown[name] = answer
             else:
                 self.capacity[name] = tuple(self._priced(pool) for pool in answer)
-        return make_fleet(self.capacity, unknown=self.unknown, cordons=self.store.cordons(), avoid=avoid)
+        return make_fleet(self.capacity, unknown=self.unknown, cordons=self.present.cordons, avoid=avoid)
 
     def _priced(self, pool: EnginePool) -> EnginePool:
         price = self.world.prices.get(pool.id)
@@ -313,12 +312,13 @@ class Control:
     # --- Starting
 
     def _start(self, now: datetime, done: Look) -> None:
-        runs = [run for run in self.store.active_runs() if run.status == "LEASED" and self._is_mine(run)]
+        if done.outcome.placed or not done.leads:
+            self.store.refresh(self.present)
+        jobs, penalties = self.present.jobs, self.present.penalties
+        runs = [run for run in self.present.runs if run.status == "LEASED" and self._is_mine(run) and run.job in jobs]
         if not runs:
             return
-        jobs = self.store.jobs_named([run.job for run in runs])
-        self._know(job.task_hash for job in jobs.values())
-        penalties = self.store.penalties()
+        self._know({jobs[run.job].task_hash for run in runs})
         cases = [self._case(jobs[run.job], run, penalties, now) for run in runs]
         verdicts = list(self.spread(self._start_one, cases))
         done.started += sum(v.change is not None and v.change.kind == "Started" for v in verdicts)
@@ -341,7 +341,7 @@ class Control:
     def _order(self, job: Job, run: Run, task: Task, penalties: Penalties, now: datetime) -> Order:
         prefix = node_location(run.pool, "")
         avoid = {name.removeprefix(prefix) for name in avoided(penalties, now, self.rules) if name.startswith(prefix)}
-        cordons = set(self.store.cordons())
+        cordons = set(self.present.cordons)
         pools = [pool for pool in self.capacity.get(run.driver, ()) if pool.id == run.pool]
         avoid |= {node.id for pool in pools for node in pool.nodes if cordons & node_names(run.pool, node.id)}
         checkpoint = task.placement.checkpoint

@@ -32,7 +32,7 @@ from argosy.simulate.promises import Broken, Promises
 from argosy.store import NewJob
 
 RULES = RunRules(
-    lease_seconds=10,
+    lease_seconds=15,
     start_seconds=120,
     record_grace_seconds=15,
     stop_grace_seconds=10,

@@ -5,7 +5,8 @@ same transaction, and `recount` replays the log to compare. Nothing here decides
 """
 
 from argosy.store.change import Change, NewRun
+from argosy.store.reader import Present
 from argosy.store.recount import Recount
 from argosy.store.store import Key, Lease, NewJob, Store
 
-__all__ = ["Change", "Key", "Lease", "NewJob", "NewRun", "Recount", "Store"]
+__all__ = ["Change", "Key", "Lease", "NewJob", "NewRun", "Present", "Recount", "Store"]

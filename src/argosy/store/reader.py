@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from argosy.clock import Clock
 from argosy.errors import NotFound, OutsideError
-from argosy.model.job import Event, Job, Run
+from argosy.model.job import JOB_ENDS, Event, Job, Run
 from argosy.model.task import Task
 from argosy.store import tables as t
 from argosy.store.fold import State, empty, fold, state_hash
@@ -42,6 +42,16 @@ _ACTIVE_RUNS = sa.select(*_RUN).where(ACTIVE).order_by(t.runs.c.id)
 _RUNS_OF_JOB = sa.select(*_RUN).where(t.runs.c.job == sa.bindparam("job")).order_by(t.runs.c.epoch)
 JOBS_NAMED = sa.select(*_JOB).where(t.jobs.c.id.in_(sa.bindparam("ids", expanding=True)))
 RUNS_NAMED = sa.select(*_RUN).where(t.runs.c.id.in_(sa.bindparam("ids", expanding=True)))
+_LAST_EVENT = sa.select(t.counters.c.value).where(t.counters.c.name == "events")
+_CHANGED = (
+    sa.select(t.jobs.c.id)
+    .where(
+        t.jobs.c.id.in_(
+            sa.select(t.events.c.job).where(t.events.c.number > sa.bindparam("after"), t.events.c.job.is_not(None))
+        )
+    )
+    .order_by(t.jobs.c.serial)
+)
 _PENALTIES = sa.select(t.penalties)
 _CORDONS = sa.select(t.cordons).order_by(t.cordons.c.target)
 _EVENTS = (
@@ -53,6 +63,10 @@ _EVENTS = (
 _EVENTS_OF_JOB = _EVENTS.where(t.events.c.job == sa.bindparam("job"))
 
 
+MOST_CHANGED = 20_000
+"""Events after which all open jobs are read again instead of those that changed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Decision:
     """A placement that was decided."""
@@ -60,6 +74,20 @@ class Decision:
     id: str
     at: datetime
     placement: dict[str, Any]
+
+
+@dataclass(slots=True)
+class Present:
+    """What does not end: open jobs, active runs, penalties, cordons. Brought up to date by reading what changed."""
+
+    number: int = -1
+    """Number of the last event that it knows; -1: nothing is known yet."""
+    jobs: dict[str, Job] = field(default_factory=dict)
+    """Jobs that did not end, oldest first."""
+    runs: list[Run] = field(default_factory=list)
+    """Runs that did not end, with their leases."""
+    penalties: dict[str, tuple[float, datetime]] = field(default_factory=dict)
+    cordons: dict[str, bool] = field(default_factory=dict)
 
 
 class Reader:
@@ -113,6 +141,26 @@ class Reader:
         """Jobs that did not end, oldest first."""
         with self._read() as connection:
             return [job_in(row) for row in connection.execute(_OPEN_JOBS)]
+
+    def refresh(self, present: Present) -> None:
+        """Bring it up to date, in one reading. Jobs are read again only where an event names them."""
+        with self._read() as connection:
+            number = connection.execute(_LAST_EVENT).scalar_one()
+            if number != present.number:
+                if present.number >= 0 and 0 < number - present.number <= MOST_CHANGED:
+                    names = connection.execute(_CHANGED, {"after": present.number}).scalars().all()
+                    for job in self._jobs_by_id(connection, names):  # in the order of their submission
+                        if job.status in JOB_ENDS:
+                            present.jobs.pop(job.id, None)
+                        else:
+                            present.jobs[job.id] = job
+                else:
+                    present.jobs = {job.id: job for job in map(job_in, connection.execute(_OPEN_JOBS))}
+                at = connection.execute(_PENALTIES)
+                present.penalties = {row.location: (row.weight, to_instant(row.at)) for row in at}
+                present.cordons = {row.target: row.drain for row in connection.execute(_CORDONS)}
+                present.number = number
+            present.runs = [run_in(row) for row in connection.execute(_ACTIVE_RUNS)]
 
     def jobs_named(self, ids: Sequence[str]) -> dict[str, Job]:
         """Jobs by id; those that are not there are left out."""
