@@ -1,7 +1,7 @@
 """Faults: seeded schedules of everything that goes wrong, against the real control loop and the real store.
 
-    python -m argosy.simulate.faults --seed 7            replay one schedule and tell what happened
-    python -m argosy.simulate.faults --seeds 0 10000     many, over processes
+    python -m bench.faults --seed 7           replay one schedule and tell what happened
+    python -m bench.faults --seeds 0 10000    many, over processes
 
 One schedule: a few jobs, two vendors, one to three replicas, a virtual clock. At each step time passes, engines do what
 is due, one replica looks; replicas are killed between any two calls and transactions, or paused while others go on.
@@ -42,7 +42,7 @@ RULES = RunRules(
     most_backoff_seconds=30,
     penalty_half_life_seconds=300,
 )
-STEPS = 40
+STEPS = 24
 CALM_STEPS = 220
 _SITES = {
     "north": (
@@ -316,6 +316,8 @@ class Schedule:
 
     def _finish(self) -> Told:
         for _ in range(12):  # what was left behind is swept away
+            if not any(engine.billed() for engine in self.engines.values()):
+                break
             self.clock.forward(RULES.sweep_seconds)
             self._step()
         self.promises.end()
@@ -338,4 +340,4 @@ def run(seed: int, *, control: Callable[..., Control] = Control, loud: bool = Fa
         return schedule.run(steps)
     except Broken as error:
         tale = "\n".join(schedule.told.trace)
-        raise Broken(f"{error}\nreplay: python -m argosy.simulate.faults --seed {seed}\n{tale}") from error
+        raise Broken(f"{error}\nreplay: python -m bench.faults --seed {seed}\n{tale}") from error

@@ -1,0 +1,78 @@
+"""Seeded schedules of faults against the real control loop and store; `make test-faults` runs twenty times as many."""
+
+from __future__ import annotations
+
+import pytest
+from bench.faults import batch, many
+
+from argosy.control.loop import Control
+from argosy.run.decide import Case, Verdict
+from argosy.simulate.faults import run
+from argosy.simulate.promises import Broken
+
+SCHEDULES = 500
+# Each of these broke a promise once; the comment says which and why.
+KEPT = {
+    0: "I1: the record was not read again behind the fence",
+    1: "an ask that may not use a pool ended the decision with a KeyError",
+    20: "I1: finished work got another run after its engine was out of sight",
+}
+
+
+@pytest.mark.parametrize("seed", KEPT)
+def test_schedules_that_broke_a_promise_once(seed: int) -> None:
+    run(seed, steps=40)
+
+
+def test_a_schedule_is_the_same_each_time() -> None:
+    first, again = run(3, loud=True), run(3, loud=True)
+    assert first.trace == again.trace
+    assert first.state_hash == again.state_hash
+    assert run(4).state_hash != first.state_hash
+
+
+@pytest.mark.slow
+def test_all_promises_hold_in_every_schedule() -> None:
+    counts, _, broken = many(0, SCHEDULES)
+    assert broken == []
+    assert counts["schedules"] == SCHEDULES
+    # The schedules are not empty: every kind of fault happens, and most work gets done all the same.
+    assert counts["kills"] > SCHEDULES
+    assert counts["pauses"] > SCHEDULES / 2
+    assert counts["SUCCEEDED"] > counts["FAILED"] + counts["CANCELLED"]
+
+
+class NoFence(Control):
+    """Replaces what it cannot see, and shuts nobody out."""
+
+    def _fenced(self, case: Case, verdict: Verdict) -> Verdict | None:
+        return verdict
+
+
+class NoReading(Control):
+    """Shuts out, but does not read the record again behind the fence."""
+
+    def _fenced(self, case: Case, verdict: Verdict) -> Verdict | None:
+        done = super()._fenced(case, verdict)
+        return None if done is None else verdict
+
+
+@pytest.mark.parametrize("variant", [NoFence, NoReading])
+def test_the_schedules_catch_a_loop_that_is_careless(variant: type[Control]) -> None:
+    """A check that cannot fail proves nothing."""
+    told = next(filter(None, (broken_by(variant, seed) for seed in range(60))), "")
+    assert "I1" in told or "I3" in told
+    assert "replay: python -m bench.faults --seed" in told
+
+
+def broken_by(variant: type[Control], seed: int) -> str:
+    try:
+        run(seed, control=variant)
+    except Broken as error:
+        return str(error)
+    return ""
+
+
+def test_a_batch_names_what_broke(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.faults.run", lambda seed, steps: 1 / 0)
+    assert batch([7])[2] == ["seed 7: ZeroDivisionError: division by zero\nreplay: python -m bench.faults --seed 7"]
