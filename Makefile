@@ -6,7 +6,7 @@ export UV_SYSTEM_CERTS = 1
 UV = $$(python3 scripts/bootstrap.py)
 PLAN_REPORT = out/frontier-lab.html
 
-.PHONY: run test setup check docs bench-plan bench-place clean
+.PHONY: run test setup check docs bench-plan bench-place bench-run test-faults clean
 
 setup: ## Install uv and the locked dependencies into .venv
 	@uv=$(UV) && "$$uv" sync --frozen --quiet --compile-bytecode
@@ -21,6 +21,10 @@ check: setup ## Style, types and import direction
 test: check ## All tests, fast ones first
 	@uv=$(UV) && "$$uv" run --frozen pytest
 
+test-faults: setup ## 10,000 schedules of faults, 500 kill -9 of a real server on SQLite and 100 on PostgreSQL
+	@uv=$(UV) && "$$uv" run --frozen python -m bench.faults --seeds 0 10000 \
+	  && ARGOSY_KILLS=500,100 "$$uv" run --frozen pytest tests/faults/test_run_kills.py
+
 docs: setup ## Write the generated pages of docs/
 	@uv=$(UV) && "$$uv" run --frozen python docs/generate.py
 
@@ -29,6 +33,9 @@ bench-plan: setup ## The planning benchmark, short form
 
 bench-place: setup ## The placement benchmark on the shared traces, short form
 	@uv=$(UV) && "$$uv" run --frozen python -m bench.place --short
+
+bench-run: setup ## The control plane: submitting, placing, ticks, listing, fault schedules, recovery
+	@uv=$(UV) && "$$uv" run --frozen python -m bench.run
 
 clean: ## Remove what the other targets made
 	rm -rf .venv .tools out

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import pytest_socket
 from hypothesis import settings
+from tests.support.postgres import postgres
 
 # Fast folders first, so that a mistake shows early. A folder that is not named comes after them.
 ORDER = ("unit", "laws", "conformance", "house", "golden", "docs", "against", "replay", "faults")
@@ -38,3 +39,10 @@ def _loopback_only() -> Iterator[None]:
     pytest_socket.socket_allow_hosts(LOOPBACK, allow_unix_socket=True)
     yield
     pytest_socket._remove_restrictions()
+
+
+@pytest.fixture(scope="session")
+def database() -> Iterator[Callable[[], str]]:
+    """Makes an empty PostgreSQL database for each call; one server for the session."""
+    with postgres() as make:
+        yield make
