@@ -48,6 +48,8 @@ class Branch:
     """Items of a list by position, values of a mapping by key."""
     keys: dict[str, tuple[int, int]] = field(default_factory=dict)
     """Line and column of each key of a mapping."""
+    text: str | None = None
+    """A scalar as it is written, where its letters count and not its value; None for lists and mappings."""
 
     def problem(self, code: str, name: str, message: str) -> Problem:
         """A problem of this value."""
@@ -171,7 +173,7 @@ class _Reader:
         value: Any = event.value
         if plain and event.tag is None:
             value = self._resolve(event)
-        branch = Branch(self.file, line, column, value)
+        branch = Branch(self.file, line, column, value, text=event.value)
         if event.anchor:
             self._anchors[event.anchor] = (branch, 1, 0)
         self._add(event, branch, nodes=1, height=0)
