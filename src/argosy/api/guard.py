@@ -1,0 +1,90 @@
+"""Guard: what stands before every route: the size of bodies, counts and durations, and a line of log.
+
+Plain ASGI, because a stream must pass through unbuffered.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from argosy.api.problem import TooLarge, of_error
+from argosy.api.services import Services
+
+log = logging.getLogger("argosy.api")
+
+
+class Guard:
+    """Refuses bodies that are too large, before they are read to the end, and counts every request."""
+
+    def __init__(self, app: ASGIApp, services: Services) -> None:
+        self.app, self.services = app, services
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass one request on."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        begin = self.services.clock.monotonic_seconds()
+        seen: dict[str, Any] = {"status": 500, "stream": False}
+
+        async def sending(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                seen["status"] = message["status"]
+                seen["stream"] = any(value.startswith(b"text/event-stream") for _, value in message["headers"])
+            await send(message)
+
+        most = self.services.max_body_bytes
+        try:
+            length = _length(scope)
+            if length is not None and length > most:
+                await _refuse(scope, receive, sending, most)
+            else:
+                await self.app(scope, _Counted(receive, most), sending)
+        except TooLarge:
+            await _refuse(scope, receive, sending, most)
+        finally:
+            self._note(scope, seen, self.services.clock.monotonic_seconds() - begin)
+
+    def _note(self, scope: Scope, seen: dict[str, Any], seconds: float) -> None:
+        route = getattr(scope.get("route"), "path", "none")
+        labels: dict[str, str] = {"method": scope["method"] if route != "none" else "none", "route": route}
+        self.services.requests.count("argosy_requests_total", 1, status=str(seen["status"]), **labels)
+        if not seen["stream"]:
+            self.services.requests.took("argosy_request_seconds", seconds, **labels)
+        log.info(
+            "request",
+            extra={"method": scope["method"], "route": route, "status": seen["status"], "seconds": round(seconds, 6)},
+        )
+
+
+class _Counted:
+    """The body as it comes, up to so many bytes."""
+
+    def __init__(self, receive: Receive, most: int) -> None:
+        self.receive, self.left, self.most = receive, most, most
+
+    async def __call__(self) -> Message:
+        message = await self.receive()
+        if message["type"] == "http.request":
+            self.left -= len(message.get("body", b""))
+            if self.left < 0:
+                raise _too_large(self.most)
+        return message
+
+
+async def _refuse(scope: Scope, receive: Receive, send: Send, most: int) -> None:
+    await of_error(_too_large(most))(scope, receive, send)
+
+
+def _too_large(most: int) -> TooLarge:
+    return TooLarge(f"the body has more than {most:,} bytes; submit fewer jobs at once, and mount data instead")
+
+
+def _length(scope: Scope) -> int | None:
+    for name, value in scope["headers"]:
+        if name == b"content-length" and value.isdigit():
+            return int(value)
+    return None

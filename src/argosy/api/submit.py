@@ -1,0 +1,168 @@
+"""Submit: the body of a request becomes jobs to keep, or every problem of it at once. Nothing is kept in between."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from argosy.api.access import Caller
+from argosy.api.problem import Impossible, Place, of_validation
+from argosy.api.services import Services
+from argosy.api.views import Submission
+from argosy.errors import BadInput, Problem
+from argosy.files.tasks import TaskFile, load_task
+from argosy.model.task import Choice, Task
+from argosy.run.driver import EnginePool
+from argosy.store import NewJob
+
+MOST_AT_ONCE = 1000
+MAX_KEY = 200
+_ONE: TypeAdapter[Submission] = TypeAdapter(Submission)
+_LIST: TypeAdapter[tuple[Submission, ...]] = TypeAdapter(tuple[Submission, ...])
+
+
+def parsed(body: bytes) -> tuple[Submission, ...]:
+    """The submissions of a body: one, or a list. BadInput with every problem."""
+    try:
+        found = _LIST.validate_json(body) if body.lstrip()[:1] == b"[" else (_ONE.validate_json(body),)
+    except ValidationError as error:
+        raise of_validation(error, "body") from None
+    if not found or len(found) > MOST_AT_ONCE:
+        message = f"{len(found)} jobs; from 1 to {MOST_AT_ONCE} are taken at once"
+        raise BadInput([Problem("body", 0, 0, "field.length", "", message)])
+    return found
+
+
+def new_jobs(
+    submissions: Sequence[Submission], who: Caller, project: str, services: Services
+) -> tuple[list[NewJob], list[Place]]:
+    """Jobs to keep and what is not honoured in them. BadInput with the problems of all, Impossible for the first."""
+    made: list[NewJob] = []
+    notes: list[Place] = []
+    problems: list[Problem] = []
+    for i, submission in enumerate(submissions):
+        name = "task.yaml" if len(submissions) == 1 else f"task-{i}.yaml"
+        try:
+            file = _read(submission, name, *_folders(submission, name, who, project, services))
+        except BadInput as error:
+            problems += error.problems
+            continue
+        made.append(NewJob(file.task, file.secrets))
+        notes += [
+            Place(file=n.file, line=n.line, column=n.column, code=n.code, field=n.field, message=n.message)
+            for n in file.notes
+        ]
+    if problems:
+        raise BadInput(problems)
+    if services.live is not None:
+        pools = [pool for _, pool in services.live.fleet()]
+        for job in made:
+            refuse_impossible(job.task, pools)
+    return made, notes
+
+
+def refuse_impossible(task: Task, pools: Sequence[EnginePool]) -> None:
+    """Impossible when no pool, with all its nodes free, could run any choice. No pools: nothing is known."""
+    if not pools:
+        return
+    reasons = []
+    for choice in task.choices:
+        found = [_short(choice, task.nodes, pool) for pool in pools]
+        if None in found:
+            return
+        nearest = max(reason for reason in found if reason is not None)
+        reasons.append(f"{_words(choice, task.nodes)}: {nearest[1]}")
+    raise Impossible(f"no pool could ever run {task.name}; " + "; ".join(dict.fromkeys(reasons)))
+
+
+def _short(choice: Choice, nodes: int, pool: EnginePool) -> tuple[int, str] | None:
+    """What the pool lacks for the choice, and how near it came; None when it could run it one day."""
+    for what, wanted, has in (("vendor", choice.vendor, pool.vendor), ("region", choice.region, pool.region)):
+        if wanted is not None and wanted != has and not has.endswith(f"/{wanted}"):
+            return 0, f"no pool of {what} {wanted} is known"
+    if choice.accelerators and (choice.silicon or "").lower() != (pool.silicon or "").lower():
+        return 1, f"no pool there has {choice.silicon}"
+    enough = [
+        node for node in pool.nodes
+        if node.accelerators >= choice.accelerators and node.cpus >= (choice.cpus or 0)
+        and (node.memory_gib is None or node.memory_gib >= (choice.memory_gib or 0))
+    ]  # fmt: skip
+    if len(enough) + pool.elastic_nodes < nodes:
+        has_nodes = len(enough) + pool.elastic_nodes
+        return 2 + has_nodes, f"pool {pool.id} has {has_nodes} nodes as large as that, {nodes} are wanted"
+    return None
+
+
+def _words(choice: Choice, nodes: int) -> str:
+    place = "/".join(part for part in (choice.vendor, choice.region) if part)
+    chips = f"{choice.silicon}:{choice.accelerators:g}" if choice.accelerators else "no accelerators"
+    return " ".join(part for part in (f"{nodes} x", chips, f"in {place}" if place else "") if part)
+
+
+def _folders(
+    submission: Submission, name: str, who: Caller, project: str, services: Services
+) -> tuple[Path, Path | None]:
+    """Where relative paths begin, and what they may not leave. Only admins stand outside their project's folder."""
+    if who.everywhere and submission.folder is not None:
+        return Path(submission.folder), None
+    base = (services.projects or Path("/nonexistent")) / project
+    folder = base / (submission.folder or ".")
+    try:
+        inside = folder.resolve().is_relative_to(base.resolve())
+    except (OSError, ValueError):
+        inside = False
+    if not inside:
+        raise BadInput([Problem(name, 0, 0, "path.refused", "folder", "leaves the folder of the project")])
+    return folder, base
+
+
+def _read(submission: Submission, name: str, folder: Path, inside: Path | None) -> TaskFile:
+    given = {key: value.get_secret_value() for key, value in submission.secrets.items()}
+    if (submission.file is None) == (submission.task is None):
+        raise BadInput([Problem("body", 0, 0, "field.missing", "file", "give either `file` or `task`")])
+    if submission.file is not None:
+        read = load_task(
+            submission.file.encode(), envs=submission.envs, secrets=given, file=name, folder=folder, inside=inside
+        )
+        if submission.name is None:
+            return read
+        return TaskFile(_named(read.task, submission.name), read.secrets, read.notes)
+    assert submission.task is not None
+    task = _named(submission.task, submission.name or submission.task.name)
+    if submission.envs or set(task.secrets) != set(given):
+        message = "a task has its own envs, and needs a value for each name in `secrets` and no others"
+        raise BadInput([Problem("body", 0, 0, "field.value", "task", message)])
+    _confined(task, name, folder, inside)
+    return TaskFile(task, submission.secrets, ())
+
+
+def _named(task: Task, name: str) -> Task:
+    return task.model_copy(update={"name": name})
+
+
+def _confined(task: Task, name: str, folder: Path, inside: Path | None) -> None:
+    """A task as a record has absolute paths; they may not lie elsewhere than those of a file."""
+    if inside is None:
+        return
+    local = [task.workdir] if task.workdir else []
+    for source in task.file_mounts.values():
+        found = source if isinstance(source, str) else source.get("source")
+        local += [item for item in (found if isinstance(found, (list, tuple)) else [found]) if isinstance(item, str)]
+    root = inside.resolve()
+    for path in local:
+        if "://" in path:
+            continue
+        try:
+            fits = "\0" not in path and (folder / path).resolve().is_relative_to(root)
+        except (OSError, ValueError):
+            fits = False
+        if not fits:
+            raise BadInput([Problem(name, 0, 0, "path.refused", "task", "a path leaves the folder of the project")])
+
+
+def request_hash(body: bytes, project: str) -> str:
+    """What an idempotency key stands for: the project and every byte of the body, secrets included."""
+    return hashlib.sha256(project.encode() + b"\0" + body).hexdigest()

@@ -1,0 +1,420 @@
+"""The interface: what each route answers, who may ask, and that a refusal changes nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.support.api import LOCAL, Desk, desk
+
+from argosy.api.problem import STATUSES
+from argosy.errors import ArgosyError
+from argosy.model.task import Choice, Task
+from argosy.run.driver import EnginePool
+
+
+@pytest.fixture
+def d(tmp_path: Path) -> Iterator[Desk]:
+    with desk(tmp_path, follow_seconds=0.0) as made:
+        yield made
+
+
+def problem(answer: Any, status: int, code: str) -> dict[str, Any]:
+    """The answer is this problem."""
+    assert (answer.status_code, answer.json().get("code")) == (status, code), answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    body: dict[str, Any] = answer.json()
+    assert body["type"] == f"urn:argosy:problem:{code}"
+    assert body["status"] == status
+    assert body["detail"]
+    return body
+
+
+def events(text: str) -> list[tuple[str, str, Any]]:
+    """Id, kind and data of each server-sent event."""
+    found = []
+    for block in text.strip().split("\n\n"):
+        if not block or block.startswith(":"):
+            continue
+        fields = dict(line.split(": ", 1) for line in block.split("\n"))
+        found.append((fields["id"], fields["event"], json.loads(fields["data"])))
+    return found
+
+
+# --- Jobs
+
+
+def test_submit_list_look_cancel(d: Desk) -> None:
+    answer = d.call("POST", "/v1/jobs", json={"file": "name: a\nrun: echo hi\nresources: {disk_tier: best}"})
+    assert answer.status_code == 201
+    (job,), (note,) = answer.json()["jobs"], answer.json()["notes"]
+    assert (job["name"], job["status"], job["project"], job["run"]) == ("a", "PENDING", "mine", None)
+    assert (note["line"], note["field"], note["code"]) == (3, "resources.disk_tier", "task.not_honoured")
+    assert d.loop.woken == 1
+    page = d.call("GET", "/v1/jobs", "viewer").json()
+    assert [row["id"] for row in page["jobs"]] == [job["id"]]
+    detail = d.call("GET", f"/v1/jobs/{job['id']}", "viewer").json()
+    assert detail["task"]["run"] == "echo hi"
+    run = d.start(job["id"])
+    row = d.call("GET", "/v1/jobs", "viewer").json()["jobs"][0]
+    assert (row["run"], row["vendor"], row["region"], row["status"]) == (run.id, "local", "here", "RUNNING")
+    gone = d.call("DELETE", f"/v1/jobs/{job['id']}")
+    assert (gone.status_code, gone.json()["status"]) == (202, "CANCELLING")
+    assert d.loop.woken == 2
+
+
+def test_a_list_is_kept_whole_or_not_at_all(d: Desk) -> None:
+    good, bad = {"file": "run: echo"}, {"file": "rum: echo"}
+    body = problem(d.call("POST", "/v1/jobs", json=[good, bad, bad]), 422, "input.bad")
+    assert {p["file"] for p in body["problems"]} == {"task-1.yaml", "task-2.yaml"}
+    assert d.store.jobs() == []
+    assert len(d.call("POST", "/v1/jobs", json=[good] * 3).json()["jobs"]) == 3
+
+
+def test_a_task_as_a_record(d: Desk) -> None:
+    task = Task(name="r", run="echo", choices=(Choice(cpus=1),)).model_dump(mode="json")
+    answer = d.call("POST", "/v1/jobs", json={"task": task})
+    assert answer.status_code == 201, answer.text
+    assert d.call("GET", f"/v1/jobs/{answer.json()['jobs'][0]['id']}").json()["task"] == task
+    problem(d.call("POST", "/v1/jobs", json={"task": {**task, "extra": 1}}), 422, "input.bad")
+    problem(d.call("POST", "/v1/jobs", json={"task": {**task, "secrets": ["A"]}}), 422, "input.bad")
+    problem(d.call("POST", "/v1/jobs", json={"task": task, "file": "run: x"}), 422, "input.bad")
+    problem(d.call("POST", "/v1/jobs", json={"task": {**task, "workdir": "/etc"}}), 422, "input.bad")
+    mounts = {**task, "file_mounts": {"/a": {"source": ["../../x"]}}}
+    problem(d.call("POST", "/v1/jobs", json={"task": mounts}), 422, "input.bad")
+    assert len(d.store.jobs()) == 1
+
+
+def test_idempotency(d: Desk) -> None:
+    key, body = {"Idempotency-Key": "once"}, {"file": "run: echo"}
+    first = d.call("POST", "/v1/jobs", json=body, headers=key).json()["jobs"][0]["id"]
+    again = d.call("POST", "/v1/jobs", json=body, headers=key)
+    assert (again.status_code, again.json()["jobs"][0]["id"]) == (201, first)
+    problem(d.call("POST", "/v1/jobs", json={"file": "run: other"}, headers=key), 409, "store.conflict")
+    assert len(d.store.jobs()) == 1
+    problem(d.call("POST", "/v1/jobs", json=body, headers={"Idempotency-Key": "x" * 201}), 422, "input.bad")
+
+
+def test_pages_and_filters(d: Desk) -> None:
+    ids = [d.submit(f"name: n{i % 2}\nrun: echo {i}") for i in range(5)]
+    d.call("DELETE", f"/v1/jobs/{ids[0]}")
+    seen, before = [], None
+    while True:
+        page = d.call("GET", "/v1/jobs", params={"limit": 2, **({"before": before} if before else {})}).json()
+        seen += [row["id"] for row in page["jobs"]]
+        if (before := page["next"]) is None:
+            break
+    assert seen == ids[::-1]
+
+    def named(**params: Any) -> list[str]:
+        return [row["id"] for row in d.call("GET", "/v1/jobs", params=params).json()["jobs"]]
+
+    assert named(name="n1") == [ids[3], ids[1]]
+    assert named(status="CANCELLED") == [ids[0]]
+    assert named(open=True) == ids[:0:-1]
+    assert named(status=["CANCELLED", "PENDING"], limit=5) == ids[::-1]
+    for params in ({"limit": 0}, {"limit": 1001}, {"status": "LOST"}, {"before": "x"}):
+        problem(d.call("GET", "/v1/jobs", params=params), 422, "input.bad")
+
+
+# --- Who may
+
+
+def test_keys(d: Desk) -> None:
+    job = d.submit()
+    for path in ("/v1/jobs", f"/v1/jobs/{job}", "/v1/events", "/v1/fleet", "/metrics", "/v1/keys"):
+        assert d.client.get(path).headers["www-authenticate"].startswith("Bearer")
+        problem(d.client.get(path), 401, "access.key")
+        problem(d.call("GET", path, "none"), 401, "access.key")
+    problem(d.client.get("/v1/jobs", headers={"Authorization": "Basic eDp5"}), 401, "access.key")
+    problem(d.call("POST", "/v1/jobs", "viewer", json={"file": "run: x"}), 403, "access.denied")
+    problem(d.call("DELETE", f"/v1/jobs/{job}", "viewer"), 403, "access.denied")
+    problem(d.call("POST", "/v1/fleet/cordons", "submitter", json={"target": "local"}), 403, "access.denied")
+    problem(d.call("GET", "/v1/placements", "submitter"), 403, "access.denied")
+    problem(d.call("GET", "/v1/keys", "operator"), 403, "access.denied")
+    made = d.call("POST", "/v1/keys", "admin", json={"project": "new", "role": "viewer"}).json()
+    d.keys["made"] = made["secret"]
+    assert d.call("GET", "/v1/jobs", "made").json()["jobs"] == []
+    assert made["secret"] not in d.call("GET", "/v1/keys", "admin").text
+    assert d.call("DELETE", f"/v1/keys/{made['id']}", "admin").status_code == 200
+    problem(d.call("GET", "/v1/jobs", "made"), 401, "access.key")
+
+
+def test_other_projects_are_not_there(d: Desk) -> None:
+    job = d.submit("name: a\nrun: x\nsecrets: {S: hidden-word}")
+    d.start(job)
+    for method, path in (("GET", ""), ("DELETE", ""), ("GET", "/logs"), ("GET", "/explain")):
+        there = problem(d.call(method, f"/v1/jobs/{job}{path}", "other"), 404, "not_found")
+        nowhere = d.call(method, f"/v1/jobs/{job}0{path}", "other").json()
+        assert there["detail"].replace(job, "") == nowhere["detail"].replace(f"{job}0", "")
+    problem(d.call("GET", "/v1/runs", "other", params={"job": job}), 404, "not_found")
+    problem(d.call("GET", "/v1/events", "other", params={"job": job}), 404, "not_found")
+    assert d.call("GET", "/v1/jobs", "other").json()["jobs"] == []
+    assert d.call("GET", "/v1/runs", "other").json()["runs"] == []
+    assert d.call("GET", "/v1/events", "other").json()["events"] == []
+    assert d.call("GET", "/v1/events/stream", "other").text == ""
+    problem(d.call("GET", "/v1/jobs", "other", params={"project": "mine"}), 403, "access.denied")
+    problem(
+        d.call("POST", "/v1/jobs", "other", params={"project": "mine"}, json={"file": "run: x"}), 403, "access.denied"
+    )
+    assert len(d.call("GET", "/v1/jobs", "admin", params={"project": "mine"}).json()["jobs"]) == 1
+    assert d.call("POST", "/v1/jobs", "admin", params={"project": "theirs"}, json={"file": "run: x"}).status_code == 201
+    assert len(d.call("GET", "/v1/jobs", "other").json()["jobs"]) == 1
+    assert d.store.job(job).status == "RUNNING"
+
+
+def test_nothing_secret_comes_out(d: Desk) -> None:
+    """Neither values of secrets nor tokens of leases, wherever one asks."""
+    job = d.submit("name: a\nrun: x\nsecrets: {S: hidden-word, T: null}", secrets={"T": "hidden-too"})
+    run = d.start(job)
+    paths = ["/v1/jobs", f"/v1/jobs/{job}", f"/v1/jobs/{job}/explain", f"/v1/runs?job={job}", "/v1/runs", "/v1/events",
+             "/v1/events/stream", "/v1/fleet", "/v1/placements", "/v1/keys", "/metrics"]  # fmt: skip
+    text = "".join(d.call("GET", path, "admin").text for path in paths)
+    assert job in text
+    for word in ("hidden-word", "hidden-too", run.token, *d.keys.values()):
+        assert word not in text
+    assert d.store.secrets(job)["T"].get_secret_value() == "hidden-too"
+
+
+# --- Bad input: a clear refusal, nothing changed
+
+REFUSED: list[tuple[bytes, int, str]] = [
+    (b"", 422, "body.json"),
+    (b"{", 422, "body.json"),
+    (b"\xff\xfe", 422, "body.json"),
+    (b"[]", 422, "field.length"),
+    (b"null", 422, "field.value"),
+    (b'{"file": 3}', 422, "field.value"),
+    (b'{"file": "run: x", "files": 1}', 422, "field.unknown"),
+    (b'{"file": "run: x", "envs": {"A": 1}}', 422, "field.value"),
+    (b'{"file": "run: [unclosed"}', 422, "yaml.syntax"),
+    (b'{"file": "run: x\\nnum_nodes: -1"}', 422, "field.range"),
+    (b'{"file": "run: x\\nrunn: x"}', 422, "field.unknown"),
+    (b'{"file": "run: x\\nworkdir: ../.."}', 422, "path.refused"),
+    (b'{"file": "run: x\\nworkdir: /etc"}', 422, "path.refused"),
+    (b'{"file": "run: x\\nworkdir: ~/x"}', 422, "path.refused"),
+    (b'{"file": "run: x\\nfile_mounts: {/a: /etc/passwd}"}', 422, "path.refused"),
+    (b'{"file": "run: x", "folder": "../theirs"}', 422, "path.refused"),
+    (b'{"file": "run: x", "folder": "/"}', 422, "path.refused"),
+    (b'{"file": "run: x", "envs": {"A-B": "c"}}', 422, "option.env"),
+    (b'{"file": "run: x\\nsecrets: {S: null}"}', 422, "env.missing"),
+    (b'{"file": "run: x", "name": ""}', 422, "field.value"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("body", "status", "code"), REFUSED, ids=[str(case[0][:40]) for case in REFUSED])
+def test_bad_bodies(d: Desk, body: bytes, status: int, code: str) -> None:
+    answer = d.call("POST", "/v1/jobs", content=body, headers={"Content-Type": "application/json"})
+    told = problem(answer, status, "input.bad")["problems"]
+    assert code in {p["code"] for p in told}, told
+    assert d.store.jobs() == []
+    assert d.store.events() == []
+
+
+def test_links_do_not_lead_out(d: Desk) -> None:
+    (d.folder / "projects" / "mine" / "out").symlink_to("/etc")
+    answer = d.call("POST", "/v1/jobs", json={"file": "run: x\nworkdir: out"})
+    assert problem(answer, 422, "input.bad")["problems"][0]["code"] == "path.refused"
+    job = d.submit("run: x\nworkdir: code")
+    task = d.call("GET", f"/v1/jobs/{job}").json()["task"]
+    assert task["workdir"] == str((d.folder / "projects" / "mine" / "code").resolve())
+
+
+def test_an_admin_may_name_any_folder(d: Desk, tmp_path: Path) -> None:
+    body = {"file": "run: x\nworkdir: .", "folder": str(tmp_path)}
+    assert d.call("POST", "/v1/jobs", "admin", json=body).status_code == 201
+    assert problem(d.call("POST", "/v1/jobs", "operator", json=body), 422, "input.bad")
+
+
+@pytest.mark.parametrize(
+    ("resources", "word"),
+    [("accelerators: H100:8", "H100"), ("cpus: 99", "1 are wanted"), ("infra: aws/us-east-1", "vendor aws"),
+     ("memory: 999", "1 are wanted"), ("any_of: [{accelerators: A100}, {cpus: 64}]", "A100")],
+)  # fmt: skip
+def test_impossible_resources_are_refused_at_once(d: Desk, resources: str, word: str) -> None:
+    answer = d.call("POST", "/v1/jobs", json={"file": f"run: x\nresources: {{{resources}}}"})
+    assert word in problem(answer, 422, "task.impossible")["detail"]
+    assert d.store.jobs() == []
+
+
+def test_what_may_come_is_not_impossible(d: Desk) -> None:
+    """Elastic pools, busy nodes, and one choice of several that fits."""
+    elastic = EnginePool(id="e", vendor="aws", region="us-east-1", silicon="H100", nodes=(), elastic_nodes=4)
+    busy = LOCAL.model_copy(update={"nodes": tuple(n.model_copy(update={"free_cpus": 0.0}) for n in LOCAL.nodes)})
+    d.loop.pools = (("sky", elastic), ("local", busy))
+    d.submit("run: x\nnum_nodes: 4\nresources: {accelerators: h100:8}")
+    d.submit("run: x\nresources: {cpus: 4}")
+    d.submit("run: x\nresources: {any_of: [{accelerators: B200:8}, {cpus: 1}]}")
+    answer = d.call("POST", "/v1/jobs", json={"file": "run: x\nnum_nodes: 5\nresources: {accelerators: H100:8}"})
+    assert "5 are wanted" in problem(answer, 422, "task.impossible")["detail"]
+    d.loop.pools = ()
+    d.submit("run: x\nresources: {accelerators: B200:8}")
+
+
+def test_bodies_that_are_too_large(tmp_path: Path) -> None:
+    with desk(tmp_path, max_body_bytes=1000) as d:
+        problem(d.call("POST", "/v1/jobs", json={"file": "x" * 1000}), 413, "request.too_large")
+
+        def pieces() -> Iterator[bytes]:
+            for _ in range(300):
+                yield b'{"file": "'
+
+        for path, role in (("/v1/jobs", "submitter"), ("/v1/fleet/cordons", "operator")):
+            problem(d.call("POST", path, role, content=pieces()), 413, "request.too_large")
+        assert d.store.jobs() == []
+
+
+def test_what_is_not_there(d: Desk) -> None:
+    problem(d.call("GET", "/v2/jobs"), 404, "not_found")
+    problem(d.call("PATCH", "/v1/jobs"), 405, "request.method")
+    problem(d.call("GET", "/v1/jobs/nothing"), 404, "not_found")
+    problem(d.call("GET", "/v1/jobs/" + "x" * 300), 422, "input.bad")
+    problem(d.call("DELETE", "/v1/keys/nothing", "admin"), 404, "not_found")
+    problem(d.call("DELETE", "/v1/fleet/cordons", "operator", params={"target": "x"}), 404, "not_found")
+
+
+def test_every_failure_has_one_status_and_code() -> None:
+    """Subclasses come before what they derive from, so that the first that fits is the nearest."""
+    kinds = [kind for kind, _ in STATUSES]
+    assert len(set(kinds)) == len(kinds)
+    for i, kind in enumerate(kinds):
+        assert not any(issubclass(later, kind) for later in kinds[i + 1 :])
+        assert kind.code != ArgosyError.code
+
+
+# --- Streams
+
+
+def test_output_of_a_job(d: Desk) -> None:
+    job = d.submit()
+    assert events(d.call("GET", f"/v1/jobs/{job}/logs").text) == []
+    run = d.start(job)
+    d.loop.output[run.id, 0] = "first\nzwei ü".encode()[:-1]
+    ((position, kind, data),) = events(d.call("GET", f"/v1/jobs/{job}/logs").text)
+    assert (position, kind, data["text"]) == (f"{run.id}:11", "output", "first\nzwei ")
+    d.loop.output[run.id, 0] = "first\nzwei ü\nlast".encode()
+    d.step(run, "SUCCEEDED", "SUCCEEDED", exit_code=0)
+    rest, end = events(d.call("GET", f"/v1/jobs/{job}/logs", headers={"Last-Event-ID": position}).text)
+    assert rest[2]["text"] == "ü\nlast"
+    assert (end[1], end[2]["status"], end[2]["exit_code"]) == ("end", "SUCCEEDED", 0)
+    (only,) = events(d.call("GET", f"/v1/jobs/{job}/logs", headers={"Last-Event-ID": rest[0]}).text)
+    assert only[1] == "end"
+
+
+def test_output_goes_on_with_the_next_run(d: Desk) -> None:
+    job = d.submit("run: x\nnum_nodes: 1")
+    run = d.start(job)
+    d.loop.output[run.id, 0] = b"one\n"
+    d.step(run, "RECOVERING", "PREEMPTED")
+    second = d.start(job)
+    d.loop.output[second.id, 0] = b"two \xff"
+    d.step(second, "SUCCEEDED", "SUCCEEDED", exit_code=0)
+    found = events(d.call("GET", f"/v1/jobs/{job}/logs").text)
+    assert [(kind, data.get("text")) for _, kind, data in found] == [
+        ("output", "one\n"), ("output", "two \N{REPLACEMENT CHARACTER}"), ("end", None),
+    ]  # fmt: skip
+    assert events(d.call("GET", f"/v1/jobs/{job}/logs", params={"rank": 1}).text)[0][1] == "end"
+
+
+def test_long_output_comes_in_pieces(d: Desk) -> None:
+    job = d.submit()
+    run = d.start(job)
+    text = "ä" * 100_000
+    d.loop.output[run.id, 0] = text.encode()
+    d.step(run, "SUCCEEDED", "SUCCEEDED", exit_code=0)
+    found = events(d.call("GET", f"/v1/jobs/{job}/logs").text)
+    assert len(found) > 3
+    assert "".join(data.get("text", "") for _, _, data in found) == text
+
+
+def test_bad_positions(d: Desk) -> None:
+    job = d.submit()
+    for value in ("x", "a:b", "1:" + "9" * 30):
+        problem(d.call("GET", f"/v1/jobs/{job}/logs", headers={"Last-Event-ID": value}), 422, "input.bad")
+        problem(d.call("GET", "/v1/events/stream", headers={"Last-Event-ID": value}), 422, "input.bad")
+    assert d.call("GET", f"/v1/jobs/{job}/logs", headers={"Last-Event-ID": "elsewhere:5"}).status_code == 200
+
+
+def test_events(d: Desk) -> None:
+    first, second = d.submit(), d.submit()
+    page = d.call("GET", "/v1/events", params={"limit": 1}).json()
+    assert [e["job"] for e in page["events"]] == [first]
+    page = d.call("GET", "/v1/events", params={"after": page["after"]}).json()
+    assert [(e["job"], e["kind"]) for e in page["events"]] == [(second, "Submitted")]
+    assert d.call("GET", "/v1/events", params={"after": page["after"]}).json() == {"events": [], "after": page["after"]}
+    stream = events(d.call("GET", "/v1/events/stream", headers={"Last-Event-ID": "1"}).text)
+    assert [(number, data["job"]) for number, _, data in stream] == [("2", second)]
+    assert [e["job"] for e in d.call("GET", "/v1/events", params={"job": second}).json()["events"]] == [second]
+
+
+# --- The rest
+
+
+def test_explain(d: Desk) -> None:
+    job = d.submit()
+    answer = d.call("GET", f"/v1/jobs/{job}/explain").json()
+    assert (answer["decision"], answer["placed"], answer["unplaced"]) == (None, [], [])
+    placement = {
+        "assignments": [{"ask": "other", "pool": "x"}],
+        "unplaced": [{"ask": "a", "count": 1.0, "excuses": [{"rule": "P1"}]}],
+    }
+    d.store.decided("d1", placement, {"a": [job], "other": ["z"]})
+    answer = d.call("GET", f"/v1/jobs/{job}/explain").json()
+    assert (answer["decision"], answer["placed"]) == ("d1", [])
+    assert answer["unplaced"][0]["excuses"] == [{"rule": "P1"}]
+    assert [e["kind"] for e in answer["events"]] == ["Submitted"]
+    assert d.call("GET", "/v1/placements", "operator").json()["placements"][0]["members"]["a"] == [job]
+
+
+def test_fleet_and_cordons(d: Desk) -> None:
+    fleet = d.call("GET", "/v1/fleet", "viewer").json()
+    assert fleet["pools"][0]["pool"]["nodes"][0]["cpus"] == 4
+    made = d.call("POST", "/v1/fleet/cordons", "operator", json={"target": "local", "drain": True})
+    assert made.status_code == 201
+    assert d.store.cordons() == {"local": True}
+    assert d.call("GET", "/v1/fleet", "viewer").json()["cordons"] == [{"target": "local", "drain": True}]
+    d.call("DELETE", "/v1/fleet/cordons", "operator", params={"target": "local"})
+    assert d.store.cordons() == {}
+    problem(d.call("POST", "/v1/fleet/cordons", "operator", json={"target": ""}), 422, "input.bad")
+    problem(d.call("POST", "/v1/fleet/cordons", "operator", json={"target": "x", "drian": True}), 422, "input.bad")
+
+
+def test_health(d: Desk) -> None:
+    assert d.client.get("/healthz").json()["status"] == "ok"
+    assert d.client.get("/readyz").json()["status"] == "ok"
+    d.loop.trouble = "the last tick failed"
+    body = problem(d.client.get("/readyz"), 503, "outside.failed")
+    assert (body["retryable"], body["detail"]) == (True, "the last tick failed")
+    assert d.client.get("/healthz").status_code == 200
+
+
+def test_metrics(d: Desk) -> None:
+    d.submit()
+    d.loop.measures.count("argosy_ticks_total")
+    d.loop.measures.took("argosy_tick_seconds", 0.003)
+    d.loop.measures.took("argosy_tick_seconds", 99.0)
+    answer = d.call("GET", "/metrics", "viewer")
+    assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+    lines = answer.text.splitlines()
+    for line in ('argosy_jobs{status="PENDING"} 1', "argosy_queue_length 1", "argosy_ticks_total 1",
+                 'argosy_tick_seconds_bucket{le="0.001"} 0', 'argosy_tick_seconds_bucket{le="0.005"} 1',
+                 'argosy_tick_seconds_bucket{le="10"} 1', 'argosy_tick_seconds_bucket{le="+Inf"} 2',
+                 "argosy_tick_seconds_sum 99.003", "argosy_tick_seconds_count 2",
+                 "# TYPE argosy_tick_seconds histogram",
+                 'argosy_requests_total{method="POST",route="/v1/jobs",status="201"} 1'):  # fmt: skip
+        assert line in lines, line
+    names = [line.split()[2] for line in lines if line.startswith("# TYPE")]
+    assert len(names) == len(set(names))
+
+
+def test_a_bug_is_a_problem_too(d: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(**_: Any) -> None:
+        raise RuntimeError("hidden detail")
+
+    monkeypatch.setattr(d.store, "jobs", broken)
+    d.client.raising = False
+    body = problem(d.call("GET", "/v1/jobs"), 500, "bug")
+    assert "hidden detail" not in json.dumps(body)
