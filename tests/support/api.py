@@ -14,8 +14,8 @@ from fastapi import FastAPI
 from tests.support.stores import HandClock, sqlite_store
 
 from argosy.api import Services, make_app
-from argosy.api.measures import Measures
 from argosy.model.job import Run
+from argosy.model.task import Task
 from argosy.run.driver import EnginePool, Node
 from argosy.store import Change, NewRun, Store
 
@@ -32,8 +32,7 @@ class ToldLoop:
     pools: Sequence[tuple[str, EnginePool]] = (("local", LOCAL),)
     output: dict[tuple[str, int], bytes] = field(default_factory=dict)
     trouble: str | None = None
-    woken: int = 0
-    measures: Measures = field(default_factory=Measures)
+    cannot: str | None = None
 
     def fleet(self) -> Sequence[tuple[str, EnginePool]]:
         return self.pools
@@ -44,11 +43,11 @@ class ToldLoop:
     def ready(self) -> str | None:
         return self.trouble
 
-    def ticks(self) -> Measures:
-        return self.measures
+    def impossible(self, task: Task) -> str | None:
+        return self.cannot
 
-    def wake(self) -> None:
-        self.woken += 1
+    def lines(self) -> list[str]:
+        return ["argosy_told 1"]
 
 
 class Client:

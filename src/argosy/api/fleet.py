@@ -37,7 +37,6 @@ def get_fleet(found: Found, who: Viewer) -> Response:
 def cordon(body: Cordon, found: Found, who: Operator) -> Response:
     """Let nothing new start on a vendor, region, pool or node; with `drain` what runs there is moved away too."""
     found.store.cordon(body.target, drain=body.drain)
-    _wake(found)
     return sent(body, 201)
 
 
@@ -47,7 +46,6 @@ def uncordon(
 ) -> Response:
     """Let new work start there again."""
     found.store.uncordon(target)
-    _wake(found)
     return sent(Fleet(pools=(), cordons=_cordons(found)))
 
 
@@ -60,10 +58,7 @@ def list_placements(
 ) -> Response:
     """Decisions of all projects with prices, runners-up and reasons, newest first."""
     rows = found.store.decisions(limit=limit, before=before)
-    views = (
-        DecisionView(id=d.id, at=d.at, placement=d.placement, members={k: tuple(v) for k, v in d.members.items()})
-        for d in rows
-    )
+    views = (DecisionView(id=d.id, at=d.at, placement=d.placement) for d in rows)
     return sent(DecisionPage(placements=tuple(views)))
 
 
@@ -93,8 +88,3 @@ def revoke_key(
 
 def _cordons(found: Services) -> tuple[Cordon, ...]:
     return tuple(Cordon(target=target, drain=drain) for target, drain in found.store.cordons().items())
-
-
-def _wake(found: Services) -> None:
-    if found.live is not None:
-        found.live.wake()

@@ -19,10 +19,6 @@ router = APIRouter()
 ABOUT = {
     "argosy_requests_total": "Requests by route, method and status.",
     "argosy_request_seconds": "Time to answer, streams left out.",
-    "argosy_tick_seconds": "Time that one turn of the control loop takes.",
-    "argosy_ticks_total": "Turns of the control loop.",
-    "argosy_events_total": "Changes of state that this process committed, by kind.",
-    "argosy_recoveries_total": "Runs started again after a failure, by reason.",
 }
 
 
@@ -66,4 +62,4 @@ def lines(found: Services) -> list[str]:
     cordons = [((), float(len(found.store.cordons())))]
     made += measures.family("argosy_cordons", "gauge", "Targets where nothing new starts.", cordons)
     made += found.requests.lines(ABOUT)
-    return made + (found.live.ticks().lines(ABOUT) if found.live is not None else [])
+    return made + (found.live.lines() if found.live is not None else [])

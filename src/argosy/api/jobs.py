@@ -27,6 +27,7 @@ from argosy.model.job import Event, JobStatus
 router = APIRouter(responses=PROBLEMS)
 MAX_SERIAL = 2**62
 NEWEST_EVENTS = 50
+DECISIONS = 100
 
 JobId = Annotated[str, Path(max_length=200, description="Id of the job.")]
 Project = Annotated[str | None, Query(max_length=100, description="Project; admins may name any.")]
@@ -56,8 +57,6 @@ def _submit(body: bytes, found: Services, who: Caller, project: str | None, key:
     to = who.chosen(project)
     made, notes = new_jobs(parsed(body), who, to, found)
     jobs = found.store.submit(made, project=to, key=key, request_hash=request_hash(body, to))
-    if found.live is not None:
-        found.live.wake()
     return sent(Submitted(jobs=tuple(JobView.of(job, None) for job in jobs), notes=tuple(notes)), 201)
 
 
@@ -90,8 +89,6 @@ def get_job(job: JobId, found: Found, who: Viewer) -> Response:
 def cancel_job(job: JobId, found: Found, who: Submitter) -> Response:
     """Ask for the end of a job; one that ended stays as it is."""
     (changed,) = found.store.request_cancel([job], project=who.scope)
-    if found.live is not None:
-        found.live.wake()
     runs = found.store.runs(job)
     return sent(JobView.of(changed, runs[-1] if runs else None), 202)
 
@@ -100,19 +97,30 @@ def cancel_job(job: JobId, found: Found, who: Submitter) -> Response:
 def explain_job(job: JobId, found: Found, who: Viewer) -> Response:
     """Why a job is where it is, or why it waits."""
     detail = _detail(job, found, who)
-    decision = next((d for d in found.store.decisions(limit=200) if any(job in m for m in d.members.values())), None)
-    asks = {ask for ask, jobs in decision.members.items() if job in jobs} if decision else set()
+    # Jobs that are alike are one ask; work that runs is an ask of its own.
+    ask = detail.job.task_hash[:32]
+    asks = {ask, f"{ask}/again", *(run.id for run in detail.runs)}
 
-    def rows(name: str) -> tuple[dict[str, Any], ...]:
-        return tuple(row for row in (decision.placement.get(name, ()) if decision else ()) if row.get("ask") in asks)
+    def of(placement: dict[str, Any], name: str) -> tuple[dict[str, Any], ...]:
+        return tuple(row for row in placement.get(name, ()) if row.get("ask") in asks)
+
+    decision = next(
+        (
+            d
+            for d in found.store.decisions(limit=DECISIONS)
+            if of(d.placement, "assignments") or of(d.placement, "unplaced")
+        ),
+        None,
+    )
+    placement = {} if decision is None else decision.placement
 
     return sent(
         Explanation(
             job=detail.job,
             decision=decision.id if decision else None,
             decided_at=decision.at if decision else None,
-            placed=rows("assignments"),
-            unplaced=rows("unplaced"),
+            placed=of(placement, "assignments"),
+            unplaced=of(placement, "unplaced"),
             runs=detail.runs,
             events=tuple(shown(event) for event in _newest(found, job)),
         )

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+# Bounds of requests; what has bounds of its own passes them to `histogram`.
 BUCKETS_SECONDS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 Labels = tuple[tuple[str, str], ...]
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -65,7 +66,7 @@ class Measures:
         for name, made in sorted(histograms.items()):
             found += [f"# HELP {name} {_help(about.get(name, name))}", f"# TYPE {name} histogram"]
             for key, (counts, total) in sorted(made.items()):
-                found += _histogram(name, key, counts, total)
+                found += histogram(name, key, BUCKETS_SECONDS, counts, total)
         return found
 
 
@@ -80,9 +81,12 @@ def text(lines: Sequence[str]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _histogram(name: str, key: Labels, counts: Sequence[int], total_seconds: float) -> list[str]:
+def histogram(
+    name: str, key: Labels, bounds: Sequence[float], counts: Sequence[int], total_seconds: float
+) -> list[str]:
+    """The lines of one set of labels of a histogram; the last count is of what lies above all bounds."""
     lines, sum_so_far = [], 0
-    for bound, count in zip([*map(_number, BUCKETS_SECONDS), "+Inf"], counts, strict=True):
+    for bound, count in zip([*map(_number, bounds), "+Inf"], counts, strict=True):
         sum_so_far += count
         lines.append(f"{name}_bucket{_labels((*key, ('le', bound)))} {sum_so_far}")
     return [*lines, f"{name}_sum{_labels(key)} {_number(total_seconds)}", f"{name}_count{_labels(key)} {sum_so_far}"]

@@ -10,6 +10,7 @@ from typing import Protocol
 from argosy.api.measures import Measures
 from argosy.clock import Clock
 from argosy.model.job import Run
+from argosy.model.task import Task
 from argosy.run.driver import EnginePool
 from argosy.store import Store
 
@@ -29,11 +30,11 @@ class Live(Protocol):
     def ready(self) -> str | None:
         """Why the loop does not do its work now; None when it does."""
 
-    def ticks(self) -> Measures:
-        """Counts and durations of ticks so far."""
+    def impossible(self, task: Task) -> str | None:
+        """Why no pool that is known could ever run this; None when one could, or when not all pools are known."""
 
-    def wake(self) -> None:
-        """There is news: do not wait for the next tick."""
+    def lines(self) -> list[str]:
+        """Measures of the loop, for Prometheus."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,7 @@ from argosy.api.services import Services
 from argosy.api.views import Submission
 from argosy.errors import BadInput, Problem
 from argosy.files.tasks import TaskFile, load_task
-from argosy.model.task import Choice, Task
-from argosy.run.driver import EnginePool
+from argosy.model.task import Task
 from argosy.store import NewJob
 
 MOST_AT_ONCE = 1000
@@ -57,49 +56,11 @@ def new_jobs(
         ]
     if problems:
         raise BadInput(problems)
-    if services.live is not None:
-        pools = [pool for _, pool in services.live.fleet()]
-        for job in made:
-            refuse_impossible(job.task, pools)
+    for task in {id(job.task): job.task for job in made}.values():
+        why = None if services.live is None else services.live.impossible(task)
+        if why is not None:
+            raise Impossible(f"{task.name}: {why}")
     return made, notes
-
-
-def refuse_impossible(task: Task, pools: Sequence[EnginePool]) -> None:
-    """Impossible when no pool, with all its nodes free, could run any choice. No pools: nothing is known."""
-    if not pools:
-        return
-    reasons = []
-    for choice in task.choices:
-        found = [_short(choice, task.nodes, pool) for pool in pools]
-        if None in found:
-            return
-        nearest = max(reason for reason in found if reason is not None)
-        reasons.append(f"{_words(choice, task.nodes)}: {nearest[1]}")
-    raise Impossible(f"no pool could ever run {task.name}; " + "; ".join(dict.fromkeys(reasons)))
-
-
-def _short(choice: Choice, nodes: int, pool: EnginePool) -> tuple[int, str] | None:
-    """What the pool lacks for the choice, and how near it came; None when it could run it one day."""
-    for what, wanted, has in (("vendor", choice.vendor, pool.vendor), ("region", choice.region, pool.region)):
-        if wanted is not None and wanted != has and not has.endswith(f"/{wanted}"):
-            return 0, f"no pool of {what} {wanted} is known"
-    if choice.accelerators and (choice.silicon or "").lower() != (pool.silicon or "").lower():
-        return 1, f"no pool there has {choice.silicon}"
-    enough = [
-        node for node in pool.nodes
-        if node.accelerators >= choice.accelerators and node.cpus >= (choice.cpus or 0)
-        and (node.memory_gib is None or node.memory_gib >= (choice.memory_gib or 0))
-    ]  # fmt: skip
-    if len(enough) + pool.elastic_nodes < nodes:
-        has_nodes = len(enough) + pool.elastic_nodes
-        return 2 + has_nodes, f"pool {pool.id} has {has_nodes} nodes as large as that, {nodes} are wanted"
-    return None
-
-
-def _words(choice: Choice, nodes: int) -> str:
-    place = "/".join(part for part in (choice.vendor, choice.region) if part)
-    chips = f"{choice.silicon}:{choice.accelerators:g}" if choice.accelerators else "no accelerators"
-    return " ".join(part for part in (f"{nodes} x", chips, f"in {place}" if place else "") if part)
 
 
 def _folders(

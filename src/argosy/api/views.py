@@ -195,8 +195,6 @@ class DecisionView(Record):
     id: str
     at: datetime
     placement: dict[str, Any]
-    members: dict[str, tuple[str, ...]]
-    """Ask of the placement to the jobs behind it."""
 
 
 class DecisionPage(Record):

@@ -216,6 +216,11 @@ class Reader:
             rows = connection.execute(query, {"after": after, "job": job, "most": limit})
             return [event_of(row) for row in rows.mappings()]
 
+    def last_event(self) -> int:
+        """Number of the newest event; 0 before the first."""
+        with self._read() as connection:
+            return connection.execute(sa.select(sa.func.max(t.events.c.number))).scalar_one() or 0
+
     def penalties(self) -> dict[str, tuple[float, datetime]]:
         """Weight of each location that failed, and since when it decays."""
         with self._read() as connection:
