@@ -98,3 +98,21 @@ class NotFound(ArgosyError):
     """There is nothing by that name that the caller may see."""
 
     code = "not_found"
+
+
+class Unauthenticated(ArgosyError):
+    """The request carries no key, or one that is not valid."""
+
+    code = "access.key"
+
+
+class TooLarge(ArgosyError):
+    """The request is larger than is read."""
+
+    code = "request.too_large"
+
+
+class Impossible(ArgosyError):
+    """No pool that is known could ever run this."""
+
+    code = "task.impossible"

@@ -96,6 +96,13 @@ def test_idempotency(d: Desk) -> None:
     problem(d.call("POST", "/v1/jobs", json=body, headers={"Idempotency-Key": "x" * 201}), 422, "input.bad")
 
 
+def test_a_dry_run_keeps_nothing(d: Desk) -> None:
+    answer = d.call("POST", "/v1/jobs", params={"dry_run": True}, json={"file": "name: a\nrun: x"})
+    assert (answer.status_code, answer.json()["jobs"], d.store.jobs()) == (200, [], [])
+    job = d.submit("name: a\nrun: x")
+    assert d.store.job(job).task_hash == answer.json()["checked"][0]["task_hash"]
+
+
 def test_pages_and_filters(d: Desk) -> None:
     ids = [d.submit(f"name: n{i % 2}\nrun: echo {i}") for i in range(5)]
     d.call("DELETE", f"/v1/jobs/{ids[0]}")

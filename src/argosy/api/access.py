@@ -13,9 +13,8 @@ from typing import Annotated, get_args
 from fastapi import Depends, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from argosy.api.problem import Unauthenticated
 from argosy.api.services import Services
-from argosy.errors import Denied
+from argosy.errors import Denied, Unauthenticated
 from argosy.store.store import Role
 
 ROLES: tuple[Role, ...] = get_args(Role)

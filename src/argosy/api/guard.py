@@ -10,8 +10,9 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from argosy.api.problem import TooLarge, of_error
+from argosy.api.problem import of_error
 from argosy.api.services import Services
+from argosy.errors import TooLarge
 
 log = logging.getLogger("argosy.api")
 
@@ -42,7 +43,10 @@ class Guard:
             if length is not None and length > most:
                 await _refuse(scope, receive, sending, most)
             else:
-                await self.app(scope, _Counted(receive, most), sending)
+                with self.services.traces.span(f"{scope['method']} {scope['path']}") as span:
+                    await self.app(scope, _Counted(receive, most), sending)
+                    if span is not None:
+                        span.set_attribute("http.response.status_code", seen["status"])
         except TooLarge:
             await _refuse(scope, receive, sending, most)
         finally:

@@ -13,6 +13,7 @@ from argosy.api.problem import ProblemDetails
 from argosy.api.services import Services
 from argosy.api.submit import MAX_KEY, new_jobs, parsed, request_hash
 from argosy.api.views import (
+    Checked,
     Explanation,
     JobDetail,
     JobPage,
@@ -23,6 +24,7 @@ from argosy.api.views import (
 )
 from argosy.api.web import PROBLEMS, sent
 from argosy.model.job import Event, JobStatus
+from argosy.store.store import task_hash
 
 router = APIRouter(responses=PROBLEMS)
 MAX_SERIAL = 2**62
@@ -36,7 +38,12 @@ Project = Annotated[str | None, Query(max_length=100, description="Project; admi
 @router.post(
     "/v1/jobs",
     status_code=201,
-    responses={201: {"model": Submitted}, 409: {"model": ProblemDetails}, 413: {"model": ProblemDetails}},
+    responses={
+        200: {"model": Submitted},
+        201: {"model": Submitted},
+        409: {"model": ProblemDetails},
+        413: {"model": ProblemDetails},
+    },
     openapi_extra={"x-body": "Submission"},
 )
 async def submit_jobs(
@@ -44,18 +51,23 @@ async def submit_jobs(
     found: Found,
     who: Submitter,
     project: Project = None,
+    dry_run: Annotated[bool, Query(description="Check everything and keep nothing; jobs have no id then.")] = False,
     idempotency_key: Annotated[str | None, Header(min_length=1, max_length=MAX_KEY)] = None,
 ) -> Response:
     """Keep one job or a list of them, all or none.
 
     With an `Idempotency-Key` the same request again answers with the same jobs.
     """
-    return await run_in_threadpool(_submit, await request.body(), found, who, project, idempotency_key)
+    body = await request.body()
+    return await run_in_threadpool(_submit, body, found, who, project, idempotency_key, dry_run)
 
 
-def _submit(body: bytes, found: Services, who: Caller, project: str | None, key: str | None) -> Response:
+def _submit(body: bytes, found: Services, who: Caller, project: str | None, key: str | None, dry_run: bool) -> Response:
     to = who.chosen(project)
     made, notes = new_jobs(parsed(body), who, to, found)
+    if dry_run:
+        checked = tuple(Checked(name=new.task.name, task_hash=task_hash(new.task)) for new in made)
+        return sent(Submitted(jobs=(), checked=checked, notes=tuple(notes)))
     jobs = found.store.submit(made, project=to, key=key, request_hash=request_hash(body, to))
     return sent(Submitted(jobs=tuple(JobView.of(job, None) for job in jobs), notes=tuple(notes)), 201)
 

@@ -15,29 +15,23 @@ from fastapi.responses import Response
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 
-from argosy.errors import ArgosyError, BadInput, Conflict, Denied, NotFound, OutsideError, Problem, StartRefused
+from argosy.errors import (
+    ArgosyError,
+    BadInput,
+    Conflict,
+    Denied,
+    Impossible,
+    NotFound,
+    OutsideError,
+    Problem,
+    StartRefused,
+    TooLarge,
+    Unauthenticated,
+)
 from argosy.record import Record
 
 MEDIA_TYPE = "application/problem+json"
 log = logging.getLogger("argosy.api")
-
-
-class Unauthenticated(ArgosyError):
-    """The request carries no key, or one that is not valid."""
-
-    code = "access.key"
-
-
-class TooLarge(ArgosyError):
-    """The request is larger than is read."""
-
-    code = "request.too_large"
-
-
-class Impossible(ArgosyError):
-    """No pool that is known could ever run this."""
-
-    code = "task.impossible"
 
 
 STATUSES: tuple[tuple[type[ArgosyError], int], ...] = (

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from argosy.api.measures import Measures
+from argosy.api.traces import Traces
 from argosy.clock import Clock
 from argosy.model.job import Run
 from argosy.model.task import Task
@@ -50,5 +51,6 @@ class Services:
     max_body_bytes: int = MAX_BODY_BYTES
     follow_seconds: float = FOLLOW_SECONDS
     """When a stream of events ends, to be taken up again by its reader."""
+    traces: Traces = field(default_factory=Traces)
     requests: Measures = field(default_factory=Measures)
     """Counts and durations of requests."""

@@ -9,10 +9,10 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from argosy.api.access import Caller
-from argosy.api.problem import Impossible, Place, of_validation
+from argosy.api.problem import Place, of_validation
 from argosy.api.services import Services
 from argosy.api.views import Submission
-from argosy.errors import BadInput, Problem
+from argosy.errors import BadInput, Impossible, Problem
 from argosy.files.tasks import TaskFile, load_task
 from argosy.model.task import Task
 from argosy.store import NewJob
@@ -43,7 +43,7 @@ def new_jobs(
     notes: list[Place] = []
     problems: list[Problem] = []
     for i, submission in enumerate(submissions):
-        name = "task.yaml" if len(submissions) == 1 else f"task-{i}.yaml"
+        name = submission.file_name or ("task.yaml" if len(submissions) == 1 else f"task-{i}.yaml")
         try:
             file = _read(submission, name, *_folders(submission, name, who, project, services))
         except BadInput as error:

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from annotated_types import Len
-from pydantic import ConfigDict, SecretStr
+from pydantic import ConfigDict, SecretStr, StringConstraints
 
 from argosy.api.problem import Place
 from argosy.model.job import Event, Job, JobStatus, Run, RunStatus
@@ -24,6 +24,8 @@ class Submission(Record):
 
     file: Annotated[str, Len(1, 2**20)] | None = None
     """Task file as text."""
+    file_name: Annotated[str, StringConstraints(pattern=r"^[^/\\\x00-\x1f]{1,100}$")] | None = None
+    """Name of the file, for messages; a task without a name takes it."""
     task: Task | None = None
     """Task as a record, instead of `file`."""
     name: Annotated[str, Len(1, 63)] | None = None
@@ -118,10 +120,20 @@ class JobPage(Record):
     """Give it as `before` for the next page; null at the end."""
 
 
+class Checked(Record):
+    """A job that would be kept."""
+
+    name: str
+    task_hash: str
+    """SHA-256 of the task; equal for equal work."""
+
+
 class Submitted(Record):
     """Jobs that were kept, in the order of the request."""
 
     jobs: tuple[JobView, ...]
+    checked: tuple[Checked, ...] = ()
+    """With `dry_run`, what would be kept."""
     notes: tuple[Place, ...]
     """Fields of their files that are understood and not honoured, with what it would take."""
 

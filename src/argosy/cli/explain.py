@@ -1,4 +1,4 @@
-"""`argosy explain`: why an ask runs where it runs, or why it does not."""
+"""`argosy explain`: why a job or an ask runs where it runs, or why it does not."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from argosy.cli.connect import Data, Server
+from argosy.cli.explain_job import explain_job
 from argosy.cli.place import decided
 from argosy.cli.problems import EXIT_NO, EXIT_OK, print_json, reported
 from argosy.errors import BadInput, Problem
@@ -15,20 +17,29 @@ from argosy.place.explain import explanation
 
 
 def explain(
-    ask: Annotated[str, typer.Argument(help="Id of the ask.")],
-    portfolio: Annotated[Path, typer.Argument(help="A portfolio file, or a folder of them.")],
+    ask: Annotated[str, typer.Argument(help="Id of a job, or of an ask of the portfolio.")],
+    portfolio: Annotated[
+        Path | None, typer.Argument(help="A portfolio file, or a folder of them; absent for a job.")
+    ] = None,
     jobs: Annotated[Path | None, typer.Option(help="YAML file of asks; absent means the demand of the month.")] = None,
     plan: Annotated[Path | None, typer.Option(help="Output of `argosy plan --json`.")] = None,
     month: Annotated[str | None, typer.Option(help="Month, YYYY-MM; absent means the first of the horizon.")] = None,
     objective: Annotated[str, typer.Option(help="Objective, as for `argosy place`.")] = "value",
     window: Annotated[float, typer.Option(min=0.01, max=8784.0, help="Hours over which gains are counted.")] = 24.0,
+    server: Server = None,
+    data: Data = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the explanation as JSON.")] = False,
 ) -> None:
-    """Say why an ask runs there, why not in the runner-up, why it waits, and what would unblock it.
+    """Say why a job or an ask runs there, why not in the runner-up, why it waits, and what would unblock it.
+
+    With a portfolio the ask is placed now, on paper; without one a job of the server is explained.
 
     Exit code 0: it runs. 1: it waits. 2: bad input. 3: outside failure.
     """
+    if portfolio is None:
+        explain_job(ask, server, data, as_json)
     with reported(as_json, next_step="correct them and run the command again"):
+        assert portfolio is not None
         answer = decided(portfolio, jobs, plan, month, objective, window, 1)
         found = _known(answer, ask)
     if as_json:

@@ -14,12 +14,29 @@ from typing import Any
 
 import typer
 
-from argosy.errors import ArgosyError, BadInput, Problem
+from argosy.errors import (
+    ArgosyError,
+    BadInput,
+    Conflict,
+    Denied,
+    Impossible,
+    NotFound,
+    Problem,
+    TooLarge,
+    Unauthenticated,
+)
 
 EXIT_OK = 0
 EXIT_NO = 1
 EXIT_BAD_INPUT = 2
 EXIT_OUTSIDE = 3
+
+_OUTSIDE = ("outside_failure", EXIT_OUTSIDE)
+# What is neither bad input in a file nor a failure outside: the answer is no, or what was named is not there.
+_EXITS: tuple[tuple[tuple[type[ArgosyError], ...], tuple[str, int]], ...] = (
+    ((Denied, Unauthenticated, Conflict, Impossible), ("refused", EXIT_NO)),
+    ((NotFound, TooLarge), ("bad_input", EXIT_BAD_INPUT)),
+)
 
 NEXT_STEP = "correct them and run `argosy check` again; docs/reference/files.md explains the codes"
 
@@ -28,8 +45,9 @@ NEXT_STEP = "correct them and run `argosy check` again; docs/reference/files.md 
 def reported(as_json: bool, *, next_step: str = NEXT_STEP) -> Iterator[None]:
     """Run the body of a command; expected failures end it with their exit code, told once.
 
-    With `as_json` the failure is an object on stdout: `{"status": "bad_input", "problems": [...]}` or
-    `{"status": "outside_failure", "code": ..., "message": ...}`. Without, stderr gets one line per problem.
+    With `as_json` the failure is an object on stdout: `{"status": "bad_input", "problems": [...]}`, or with a code and
+    a message instead of problems and the status `refused`, `bad_input` or `outside_failure`. Without, stderr gets one
+    line per problem.
     """
     try:
         yield
@@ -38,11 +56,12 @@ def reported(as_json: bool, *, next_step: str = NEXT_STEP) -> Iterator[None]:
         raise typer.Exit(EXIT_BAD_INPUT) from None
     except (ArgosyError, OSError) as error:
         code = error.code if isinstance(error, ArgosyError) else "outside.failed"
+        status, number = next((told for kinds, told in _EXITS if isinstance(error, kinds)), _OUTSIDE)
         if as_json:
-            print_json({"status": "outside_failure", "code": code, "message": str(error)})
+            print_json({"status": status, "code": code, "message": str(error)})
         else:
             typer.echo(f"argosy: {code}: {error}", err=True)
-        raise typer.Exit(EXIT_OUTSIDE) from None
+        raise typer.Exit(number) from None
 
 
 def print_json(answer: dict[str, Any]) -> None:

@@ -1,0 +1,102 @@
+"""Host: a whole server in this process: store, drivers, control loop and interface over one data folder.
+
+`argosy up` holds one until it is told to end; other verbs hold one for as long as they need it. The caller holds the
+folder's lock. Nothing of it must be imported before it is known that a server is needed.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Mapping
+from hashlib import sha256
+from pathlib import Path
+
+from argosy import __version__
+from argosy.api import Services, make_app
+from argosy.api.engines import Engines
+from argosy.api.journal import write_to
+from argosy.api.serve import HttpServer, require_keys
+from argosy.api.traces import to_endpoint
+from argosy.cli.data_folder import DataFolder
+from argosy.cli.server_file import ServerFile, read_server_file
+from argosy.clock import SystemClock
+from argosy.control.loop import Control
+from argosy.control.service import Service
+from argosy.run.drivers.local import Settings as LocalSettings
+from argosy.run.engine import open_driver
+from argosy.store import Store
+
+PROJECT = "main"
+IDLE_SECONDS = 0.5
+# What work of this machine may need of our own environment; everything else stays here.
+PASSED_ON = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_ALL", "TZ", "TMPDIR", "VIRTUAL_ENV")
+
+
+class Host:
+    """A server."""
+
+    def __init__(
+        self,
+        folder: DataFolder,
+        *,
+        address: tuple[str, int] = ("127.0.0.1", 0),
+        store: str | None = None,
+        file: ServerFile | None = None,
+        traces: str | None = None,
+    ) -> None:
+        self.folder = folder
+        file = file or ServerFile()
+        clock = SystemClock()
+        self.log = write_to(folder.log)
+        self.store = Store(store or f"sqlite:///{folder.store}", clock)
+        self.key = self._own_key()
+        known = self.store.keys()
+        require_keys(address[0], sum(key.revoked_at is None for key in known) - 1)
+        settings = file.drivers or {"local": local_settings(folder.runs, os.environ)}
+        self.drivers = {name: open_driver(wanted, clock) for name, wanted in settings.items()}
+        owner = f"{platform.node() or 'localhost'}-{sha256(str(folder.path).encode()).hexdigest()[:12]}"
+        control = Control(self.store, self.drivers, owner=owner, clock=clock, rules=file.rules, world=file.world())
+        self.traces = to_endpoint(traces, __version__)
+        control.look = self.traces.around("look", control.look)  # type: ignore[method-assign]
+        self.service = Service(control, idle_seconds=IDLE_SECONDS)
+        services = Services(self.store, clock, Engines(self.service), projects=folder.projects, traces=self.traces)
+        self.http = HttpServer(make_app(services), *address)
+        self.address = self.http.address
+
+    def start(self) -> None:
+        """Begin to answer, to look, and to be found."""
+        self.http.start()
+        self.service.start()
+        self.folder.announce(self.address)
+
+    def close(self) -> None:
+        """End. Runs go on; the next server finds them."""
+        self.folder.withdraw()
+        self.http.stop()
+        self.service.stop()
+        for driver in self.drivers.values():
+            driver.close()
+        self.traces.close()
+        self.store.close()
+        self.log.close()
+
+    def _own_key(self) -> str:
+        """The key of the folder's owner, an admin's; made anew where it is lost or was revoked."""
+        secret = self.folder.key()
+        if secret is None or self.store.key(secret) is None:
+            _, secret = self.store.make_key(PROJECT, "admin")
+            self.folder.keep_key(secret)
+        return secret
+
+
+def resumed(folder: DataFolder) -> Host:
+    """A server on loopback with the store and the engines that `argosy up` last had on this folder."""
+    store, config = folder.choices()
+    return Host(folder, store=store, file=None if config is None else read_server_file(Path(config)))
+
+
+def local_settings(runs: Path, environment: Mapping[str, str]) -> LocalSettings:
+    """This machine as the only engine."""
+    passed = {name: environment[name] for name in PASSED_ON if name in environment}
+    return LocalSettings(folder=str(runs), environment=passed)
