@@ -10,6 +10,7 @@ from fastapi.openapi.utils import get_openapi
 from argosy import __version__
 from argosy.api import fleet, health, jobs, problem, streams
 from argosy.api.guard import Guard
+from argosy.api.problem import MEDIA_TYPE
 from argosy.api.services import Services
 from argosy.api.submit import MOST_AT_ONCE
 from argosy.api.views import Submission
@@ -52,5 +53,17 @@ def document(app: FastAPI) -> dict[str, Any]:
         post = made["paths"]["/v1/jobs"]["post"]
         post.pop("x-body")
         post["requestBody"] = {"required": True, "content": {"application/json": {"schema": {"oneOf": [one, many]}}}}
+        for operations in made["paths"].values():
+            for operation in operations.values():
+                for status, response in operation["responses"].items():
+                    _typed(int(status), response["content"])
         app.openapi_schema = made
     return app.openapi_schema
+
+
+def _typed(status: int, content: dict[str, Any]) -> None:
+    """The media type that is really sent: problems have their own, and a stream is no JSON."""
+    if status >= 400 and "application/json" in content:
+        content[MEDIA_TYPE] = content.pop("application/json")
+    elif len(content) > 1:
+        content.pop("application/json", None)

@@ -59,3 +59,9 @@ def write_to(path: Path, level: int = logging.INFO) -> logging.Handler:
     logger.addHandler(handler)
     logger.propagate = False
     return handler
+
+
+def end(handler: logging.Handler) -> None:
+    """Write no more to it."""
+    logging.getLogger("argosy").removeHandler(handler)
+    handler.close()

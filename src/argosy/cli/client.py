@@ -48,9 +48,11 @@ class Client:
     def alive(self) -> bool:
         """Whether a server answers there."""
         try:
-            return bool(self._open("GET", "/healthz", None, {}, 2.0)[1].status == 200)
+            connection, answer = self._open("GET", "/healthz", None, {}, 2.0)
         except OutsideError:
             return False
+        connection.close()
+        return answer.status == 200
 
     def call(
         self,

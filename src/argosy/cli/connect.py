@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -88,6 +89,7 @@ class Session:
 
     def close(self) -> None:
         """End the server, if it is ours."""
+        self.mine = False
         self.held.close()
 
     def _find(self) -> Client:
@@ -103,9 +105,9 @@ class Session:
         while True:
             if (client := self._announced()) is not None:
                 return client
-            lock = self.folder.lock()
-            if self.held.enter_context(lock):
+            if not self.folder.wanted() and self.held.enter_context(self.folder.lock()):
                 return self._serve()
+            self.held.close()
             if time.monotonic() > end:
                 raise Conflict(f"another process holds {self.folder.path}, and its server does not answer")
             time.sleep(0.05)
@@ -126,7 +128,17 @@ class Session:
         # What happened while nobody looked is seen before anything is answered.
         host.service.wait_for_look(0, PATIENCE_SECONDS)
         self.mine = True
+        threading.Thread(target=self._give_up_when_wanted, daemon=True).start()
         return Client(host.address, host.key)
+
+    def _give_up_when_wanted(self) -> None:
+        """Leave the folder to a server that stays; its own requests then find that one."""
+        while self.mine:
+            if self.folder.wanted():
+                self.mine = False
+                self.held.close()
+                return
+            time.sleep(0.2)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from argosy.errors import OutsideError
 
 VARIABLE = "ARGOSY_DATA"
 DEFAULT = ".argosy"
+WANTED_SECONDS = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +74,12 @@ class DataFolder:
 
     def server(self) -> str | None:
         """Address of the server that last began here; it may be gone."""
-        text = _read(self.path / "server.json")
-        try:
-            found = None if text is None else json.loads(text).get("address")
-        except ValueError:
-            return None
+        found = self._announced().get("address")
         return found if isinstance(found, str) else None
+
+    def lasting(self) -> bool:
+        """Whether that server is one that stays, and not a command that serves itself."""
+        return self._announced().get("lasting") is True
 
     def choices(self) -> tuple[str | None, str | None]:
         """Store and configuration that `argosy up` last had here; None for the usual ones."""
@@ -93,9 +95,25 @@ class DataFolder:
         chosen = {"store": store, "config": None if config is None else str(config.absolute())}
         self._write("choices.json", json.dumps(chosen))
 
-    def announce(self, address: str) -> None:
+    def announce(self, address: str, *, lasting: bool) -> None:
         """Say where the server listens."""
-        self._write("server.json", json.dumps({"address": address, "pid": os.getpid()}))
+        self._write("server.json", json.dumps({"address": address, "pid": os.getpid(), "lasting": lasting}))
+
+    def want(self) -> None:
+        """Ask a command that serves this folder to give it up for a server that stays."""
+        self._write("wanted", str(os.getpid()))
+
+    def unwant(self) -> None:
+        """The folder is no longer asked for."""
+        (self.path / "wanted").unlink(missing_ok=True)
+
+    def wanted(self) -> bool:
+        """Whether a server that stays asks for the folder; one that died while it asked is forgotten."""
+        try:
+            age = time.time() - (self.path / "wanted").stat().st_mtime
+        except FileNotFoundError:
+            return False
+        return age < WANTED_SECONDS
 
     def withdraw(self) -> None:
         """Take the address away."""
@@ -114,6 +132,14 @@ class DataFolder:
             yield True
         finally:
             os.close(handle)
+
+    def _announced(self) -> dict[str, object]:
+        text = _read(self.path / "server.json")
+        try:
+            found = {} if text is None else json.loads(text)
+        except ValueError:
+            return {}
+        return found if isinstance(found, dict) else {}
 
     def _write(self, name: str, text: str) -> None:
         """Write a file for the owner alone; it is there whole or not at all."""

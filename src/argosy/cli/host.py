@@ -15,7 +15,7 @@ from pathlib import Path
 from argosy import __version__
 from argosy.api import Services, make_app
 from argosy.api.engines import Engines
-from argosy.api.journal import write_to
+from argosy.api.journal import end, write_to
 from argosy.api.serve import HttpServer, require_keys
 from argosy.api.traces import to_endpoint
 from argosy.cli.data_folder import DataFolder
@@ -44,8 +44,9 @@ class Host:
         store: str | None = None,
         file: ServerFile | None = None,
         traces: str | None = None,
+        lasting: bool = False,
     ) -> None:
-        self.folder = folder
+        self.folder, self.lasting = folder, lasting
         file = file or ServerFile()
         clock = SystemClock()
         self.log = write_to(folder.log)
@@ -68,7 +69,7 @@ class Host:
         """Begin to answer, to look, and to be found."""
         self.http.start()
         self.service.start()
-        self.folder.announce(self.address)
+        self.folder.announce(self.address, lasting=self.lasting)
 
     def close(self) -> None:
         """End. Runs go on; the next server finds them."""
@@ -79,7 +80,7 @@ class Host:
             driver.close()
         self.traces.close()
         self.store.close()
-        self.log.close()
+        end(self.log)
 
     def _own_key(self) -> str:
         """The key of the folder's owner, an admin's; made anew where it is lost or was revoked."""

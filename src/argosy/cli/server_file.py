@@ -74,12 +74,16 @@ def read_server_file(path: Path) -> ServerFile:
 
 
 def _placed(top: Branch, location: tuple[str | int, ...], kind: str, message: str) -> Problem:
-    """A refusal at the value it is about, or at the nearest one above it."""
-    branch, path = top, []
+    """A refusal at the value it is about, at the key that is unknown, or at the nearest value above."""
+    branch, path = top, list[str | int]()
     for step in location:
+        if kind == "extra_forbidden" and step == location[-1] and step in branch.keys:
+            line, column = branch.keys[str(step)]
+            return Problem(
+                top.file, line, column, "field.unknown", dotted([*path, step]), "there is no such field here"
+            )
         if step in branch.children:
             branch = branch.children[step]
             path.append(step)
-    code = {"missing": "field.missing", "extra_forbidden": "field.unknown"}.get(kind, "field.value")
     missing = [location[-1]] if kind == "missing" else []
-    return branch.problem(code, dotted([*path, *missing]), message)
+    return branch.problem("field.missing" if missing else "field.value", dotted([*path, *missing]), message)

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from argosy.cli.client import Client
 from argosy.cli.data_folder import DataFolder
 from argosy.cli.host import Host
 from argosy.cli.problems import print_json, reported
 from argosy.cli.server_file import read_server_file
 from argosy.errors import OutsideError
+
+PATIENCE_SECONDS = 30.0
 
 
 def up(
@@ -37,13 +43,33 @@ def up(
         folder = DataFolder.chosen(data)
         file = None if config is None else read_server_file(config)
         folder.make()
-        with folder.lock() as ours:
-            if not ours:
-                raise OutsideError(
-                    f"another process serves {folder.path}; its address is {folder.server() or 'unknown'}"
-                )
+        with _taken(folder):
             folder.choose(store, config)
-            _serve(Host(folder, address=(host, port), store=store, file=file, traces=traces), as_json)
+            _serve(Host(folder, address=(host, port), store=store, file=file, traces=traces, lasting=True), as_json)
+
+
+@contextmanager
+def _taken(folder: DataFolder) -> Iterator[None]:
+    """Hold the folder. A command that serves itself is asked for it; another server is not."""
+    end = time.monotonic() + PATIENCE_SECONDS
+    with ExitStack() as held:
+        try:
+            while not held.enter_context(folder.lock()):
+                held.close()
+                if time.monotonic() > end or _stays(folder):
+                    address = folder.server() or "unknown"
+                    raise OutsideError(f"another process serves {folder.path}; its address is {address}")
+                folder.want()
+                time.sleep(0.05)
+        finally:
+            folder.unwant()
+        yield
+
+
+def _stays(folder: DataFolder) -> bool:
+    """Whether a server that stays answers there. What a killed one left behind does not."""
+    address, key = folder.server(), folder.key()
+    return folder.lasting() and address is not None and key is not None and Client(address, key).alive()
 
 
 def _serve(server: Host, as_json: bool) -> None:
