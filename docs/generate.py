@@ -1,6 +1,6 @@
 """Makes the parts of the documents that are not written by hand.
 
-    python docs/generate.py            docs/reference/commands.md, from the command line itself
+    python docs/generate.py            pages of docs/reference, from the command line, the interface and the fields
     python docs/generate.py picture    docs/pictures/plan.png, from the report of examples/scale-up (needs Chromium)
 
 Tests compare the page with the program; the picture is looked at by people.
@@ -8,6 +8,7 @@ Tests compare the page with the program; the picture is looked at by people.
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import tempfile
@@ -16,10 +17,15 @@ from typing import Any
 
 import typer
 
+from argosy.api import Services, make_app
 from argosy.cli.main import app
+from argosy.clock import SystemClock
+from argosy.files.tasks import schema_text
+from argosy.files.tasks.schema import reference_text
 
 ROOT = Path(__file__).resolve().parent.parent
-COMMANDS = ROOT / "docs" / "reference" / "commands.md"
+REFERENCE = ROOT / "docs" / "reference"
+COMMANDS = REFERENCE / "commands.md"
 PICTURE = ROOT / "docs" / "pictures" / "plan.png"
 
 INTRODUCTION = """\
@@ -30,6 +36,43 @@ This page is made from the program by `python docs/generate.py`; do not edit it.
 Exit codes are the same everywhere: 0 done, 1 the answer is no, 2 bad input, 3 something outside failed. Tables fit 100
 columns and have no colour when they do not go to a terminal. `--json` prints one JSON value on standard output; reasons
 for a failure go to standard error as `file:line:column: code field: message`.
+"""
+
+FIELDS = """\
+# Fields of a task file
+
+This page is made from the program by `python docs/generate.py`; do not edit it. What the words mean in practice stands
+in [task files](tasks.md). Editors that know the YAML language server complete and check a file that starts with
+`# yaml-language-server: $schema=task.schema.json` ([the schema](task.schema.json), `argosy schema --task`).
+
+"""
+
+API = """\
+# HTTP interface
+
+This page is made from the program by `python docs/generate.py`; do not edit it. [The OpenAPI document](openapi.json)
+has every record with all its fields; the server has it at `/openapi.json`. How to use it stands in
+[run a job](../how-to/run-a-job.md).
+
+Every request carries `Authorization: Bearer KEY`, except `/healthz`, `/readyz` and `/openapi.json`. Keys have a project
+and a role: `viewer` reads, `submitter` also starts and ends jobs, `operator` also cordons and sees decisions, `admin`
+makes keys and sees all projects. What belongs to another project is answered with 404, as if it were not there.
+
+A failure is a problem (RFC 9457, `application/problem+json`): `type`, `title`, `status`, `detail`, a stable `code`,
+`retryable`, and `problems` with file, line and column where the request holds a file. It has changed nothing.
+
+| code | status | when |
+|---|---|---|
+| `input.bad` | 422 | something in the request is wrong; `problems` has all of it |
+| `task.impossible` | 422 | no pool that is known could ever run it |
+| `access.key` | 401 | no key, or one that is not valid |
+| `access.denied` | 403 | the role or the project does not allow it |
+| `not_found` | 404 | nothing by that name that the key may see |
+| `request.method` | 405 | no such method here |
+| `store.conflict` | 409 | an idempotency key that was used for another request |
+| `request.too_large` | 413 | a body above 8 MiB |
+| `outside.failed` | 503 | the store or an engine does not answer; try again |
+
 """
 
 TYPES = {"Path": "path", "int": "whole number", "float": "number"}
@@ -53,8 +96,75 @@ def commands_text() -> str:
     parts = [INTRODUCTION]
     for name in group.list_commands(context):  # type: ignore[attr-defined]
         command = group.get_command(context, name)  # type: ignore[attr-defined]
-        parts.append(_command(name, command))
+        verbs = getattr(command, "commands", None)
+        if verbs is None:
+            parts.append(_command(name, command))
+        else:
+            parts += [_command(f"{name} {verb}", found) for verb, found in verbs.items()]
     return "\n".join(parts)
+
+
+def pages() -> dict[Path, str]:
+    """Every page that is made, with its text."""
+    document = make_app(Services(None, SystemClock())).openapi()  # type: ignore[arg-type]
+    return {
+        COMMANDS: commands_text(),
+        REFERENCE / "task-fields.md": FIELDS + reference_text(),
+        REFERENCE / "task.schema.json": schema_text(),
+        REFERENCE / "api.md": api_text(document),
+        REFERENCE / "openapi.json": json.dumps(document, indent=2, ensure_ascii=False) + "\n",
+    }
+
+
+def api_text(document: dict[str, Any]) -> str:
+    """The page of the interface: what each route takes, answers and refuses."""
+    parts = [API]
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            parts.append(_operation(method.upper(), path, operation))
+    return "\n".join(parts)
+
+
+def _operation(method: str, path: str, operation: dict[str, Any]) -> str:
+    lines = [f"## {method} {path}", "", _plain(operation["description"]), ""]
+    if body := operation.get("requestBody"):
+        schema = next(iter(body["content"].values()))["schema"]
+        lines += [f"Body: {' or '.join(_named(one) for one in schema.get('oneOf', [schema]))}.", ""]
+    if rows := operation.get("parameters", []):
+        lines += ["| parameter | in | takes | meaning |", "|---|---|---|---|"]
+        for row in rows:
+            need = " (required)" if row["required"] else ""
+            about = row.get("description", row["schema"].get("description", ""))
+            lines.append(f"| `{row['name']}`{need} | {row['in']} | {_schema(row['schema'])} | {about} |")
+        lines.append("")
+    lines += ["| status | answer |", "|---|---|"]
+    for status, response in sorted(operation["responses"].items()):
+        kind, content = next(iter(response["content"].items()))
+        named = _named(content["schema"]) if "$ref" in content["schema"] else f"`{kind}`"
+        lines.append(f"| {status} | {named} |")
+    return "\n".join([*lines, ""])
+
+
+def _named(schema: dict[str, Any]) -> str:
+    if "$ref" in schema:
+        return f"`{schema['$ref'].rsplit('/', 1)[1]}`"
+    return f"a list of {_named(schema['items'])}" if schema.get("type") == "array" else _schema(schema)
+
+
+def _schema(schema: dict[str, Any]) -> str:
+    options = [one for one in schema.get("anyOf", [schema]) if one.get("type") != "null"]
+    words = {"integer": "whole number", "boolean": "true or false", "string": "text", "array": "list of"}
+    found = []
+    for one in options:
+        if "enum" in one:
+            found.append(" or ".join(f"`{word}`" for word in one["enum"]))
+        elif one.get("type") == "array":
+            found.append(f"list of {_schema(one['items'])}")
+        else:
+            low, high = one.get("minimum"), one.get("maximum")
+            limits = "" if low is None or high is None or high >= 2**53 else f", {low:,} to {high:,}"
+            found.append(words.get(one.get("type", ""), "text") + limits)
+    return " or ".join(found)
 
 
 def _command(name: str, command: Any) -> str:
@@ -125,7 +235,8 @@ def main() -> int:
     if sys.argv[1:] == ["picture"]:
         picture()
     else:
-        COMMANDS.write_text(commands_text(), "utf-8")
+        for path, text in pages().items():
+            path.write_text(text, "utf-8")
     return 0
 
 

@@ -8,6 +8,7 @@ What a block's first line may say, after its language:
     python          is executed
     yaml portfolio  is loaded as a whole portfolio
     yaml section    is loaded as a second file beside the page's portfolio
+    yaml task       is loaded as a task file
     yaml, json      is parsed
     text            is not looked at
     file=NAME       (any language) is also written to that file, for the commands of the page
@@ -37,6 +38,7 @@ from typer.testing import CliRunner
 from argosy import kinds
 from argosy.cli.main import app
 from argosy.files.load import load
+from argosy.files.tasks import load_task
 from argosy.market.catalogue import bundled
 from argosy.model.decision import Plan
 from argosy.model.futures import futures
@@ -170,6 +172,8 @@ YAML = chosen("yaml")
 @pytest.mark.parametrize("block", YAML, ids=map(str, YAML))
 def test_yaml(block: Block, tmp_path: Path) -> None:
     assert yaml.safe_load(block.text) is not None
+    if "task" in block.flags:
+        load_task(block.text.encode(), folder=ROOT / "tests" / "fixtures" / "tasks", secrets={"HF_TOKEN": "x"})
     if block.flags.isdisjoint({"portfolio", "section"}):
         return
     (tmp_path / "b.yaml").write_text(block.text, "utf-8")
@@ -280,7 +284,8 @@ def test_commands_page_is_up_to_date() -> None:
     assert spec.loader is not None
     generate = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(generate)
-    assert generate.COMMANDS.read_text("utf-8") == generate.commands_text(), "run python docs/generate.py"
+    for page, text in generate.pages().items():
+        assert page.read_text("utf-8") == text, f"{name(page)}: run python docs/generate.py"
 
 
 def rules(text: str) -> set[str]:

@@ -52,7 +52,9 @@ async def submit_jobs(
     who: Submitter,
     project: Project = None,
     dry_run: Annotated[bool, Query(description="Check everything and keep nothing; jobs have no id then.")] = False,
-    idempotency_key: Annotated[str | None, Header(min_length=1, max_length=MAX_KEY)] = None,
+    idempotency_key: Annotated[
+        str | None, Header(min_length=1, max_length=MAX_KEY, description="Your name for this request; at most once.")
+    ] = None,
 ) -> Response:
     """Keep one job or a list of them, all or none.
 
