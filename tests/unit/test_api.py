@@ -207,6 +207,8 @@ REFUSED: list[tuple[bytes, int, str]] = [
     (b'{"file": "run: x", "envs": {"A-B": "c"}}', 422, "option.env"),
     (b'{"file": "run: x\\nsecrets: {S: null}"}', 422, "env.missing"),
     (b'{"file": "run: x", "name": ""}', 422, "field.value"),
+    (b'{"file": "run: x", "name": "a b"}', 422, "field.value"),
+    (b'{"file": "run: x", "file_name": "../x"}', 422, "field.value"),
 ]  # fmt: skip
 
 

@@ -28,7 +28,7 @@ class Submission(Record):
     """Name of the file, for messages; a task without a name takes it."""
     task: Task | None = None
     """Task as a record, instead of `file`."""
-    name: Annotated[str, Len(1, 63)] | None = None
+    name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")] | None = None
     """Name that goes before the one in the file."""
     envs: dict[str, str] = {}
     """Variables; they go before those of the file."""

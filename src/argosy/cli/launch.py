@@ -14,6 +14,7 @@ from argosy.clock import unguessable
 from argosy.errors import BadInput
 
 NEXT_STEP = "correct them and launch again; docs/reference/tasks.md has the fields"
+INTERRUPTED = 130  # as shells say it of Ctrl-C
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of the output.")]
 
 
@@ -41,10 +42,11 @@ def launch(
             tell_notes(asked.notes)
         with connected(server, data, creates=True) as session:
             job = submit(session, asked, project, f"launch/{unguessable(16)}")
-            if detach:
-                begun(session, job)
-            else:
-                job = followed(session, job, quiet=as_json)
+            try:
+                job = begun(session, job) if detach else followed(session, job, quiet=as_json)
+            except KeyboardInterrupt:
+                typer.echo(f"\n{job['id']} goes on; `argosy logs {job['id']} --follow` shows it again", err=True)
+                raise typer.Exit(INTERRUPTED) from None
         if as_json:
             print_json({"job": job, "notes": as_rows(asked.notes)})
         elif detach:
@@ -66,13 +68,14 @@ def submit(session: Session, asked: Request, project: str | None, key: str) -> d
     return made
 
 
-def begun(session: Session, job: dict[str, Any]) -> None:
-    """Where this command is the server itself: wait until the job has begun, so that it goes on alone."""
+def begun(session: Session, job: dict[str, Any]) -> dict[str, Any]:
+    """The job; where this command is the server itself, once it has begun (it then goes on alone) or must wait."""
     if session.mine:
         for event in session.follow("/v1/events/stream", query={"job": job["id"]}):
             status = (event.data["body"].get("job") or {}).get("status")
             if status not in (None, "PENDING", "STARTING") or event.kind == "Waiting":
-                return
+                break
+    return job
 
 
 def followed(session: Session, job: dict[str, Any], *, quiet: bool = False, rank: int = 0) -> dict[str, Any]:

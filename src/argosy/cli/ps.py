@@ -14,6 +14,7 @@ from argosy.cli.words import ENDS, ago, columns, print_list
 
 RECENT_HOURS = 24.0
 PAGE = 1000
+MOST_SHOWN = 100
 WAITING = ("PENDING", "RECOVERING")
 
 Json = Annotated[bool, typer.Option("--json", help="Print a list as JSON.")]
@@ -31,8 +32,9 @@ def ps(
 
     Exit code 0: a list, perhaps empty. 1: the key is refused. 2: bad input. 3: outside failure.
     """
+    most = None if as_json or all_jobs else MOST_SHOWN
     with reported(as_json):
-        rows = _rows(server, data, project)
+        rows = _rows(server, data, project, most)
     since = datetime.now(UTC) - timedelta(hours=RECENT_HOURS)
     kept = [row for row in rows if all_jobs or row["status"] not in ENDS or _ended(row) >= since]
     if as_json:
@@ -43,6 +45,8 @@ def ps(
         (r["id"], r["name"], r["status"], r["reason"], r["vendor"], r["region"], ago(r["created_at"])) for r in kept
     ]
     typer.echo("\n".join(columns(heads, cells)) if kept else "no jobs")
+    if most is not None and len(rows) == most:
+        typer.echo(f"the newest {most}; --all shows the others", err=True)
 
 
 def queue(project: Project = None, server: Server = None, data: Data = None, as_json: Json = False) -> None:
@@ -51,7 +55,7 @@ def queue(project: Project = None, server: Server = None, data: Data = None, as_
     Exit code 0: a list, perhaps empty. 1: the key is refused. 2: bad input. 3: outside failure.
     """
     with reported(as_json):
-        rows = _rows(server, data, project, status=list(WAITING))[::-1]
+        rows = _rows(server, data, project, None, status=list(WAITING))[::-1]
     if as_json:
         print_list(rows)
         return
@@ -59,22 +63,22 @@ def queue(project: Project = None, server: Server = None, data: Data = None, as_
     typer.echo("\n".join(columns(("ID", "NAME", "WAITS", "REASON", "MESSAGE"), cells)) if rows else "nothing waits")
 
 
-def _rows(server: str | None, data: Any, project: str | None, **query: Any) -> list[dict[str, Any]]:
-    """All jobs page by page; none where nothing was ever launched."""
+def _rows(server: str | None, data: Any, project: str | None, most: int | None, **query: Any) -> list[dict[str, Any]]:
+    """The newest jobs, or all of them page by page; none where nothing was ever launched."""
     if server is None and not DataFolder.chosen(data).path.is_dir():
         return []
     with connected(server, data) as session:
-        return _pages(session, {"project": project, "limit": PAGE, **query})
+        return _pages(session, {"project": project, "limit": most or PAGE, **query}, most)
 
 
-def _pages(session: Session, query: dict[str, Any]) -> list[dict[str, Any]]:
+def _pages(session: Session, query: dict[str, Any], most: int | None) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     before = None
     while True:
         page = session.call("GET", "/v1/jobs", query={**query, "before": before})
         rows += page["jobs"]
         before = page["next"]
-        if before is None:
+        if before is None or most is not None:
             return rows
 
 
