@@ -48,7 +48,14 @@ class Engine:
     """A type of chip that it has."""
     choice: dict[str, Any] = field(default_factory=dict)
     """What a task must ask for at least."""
-    processes: Callable[[], list[Path]] = field(default=lambda: [])
+    repair: Callable[[], None] = lambda: None
+    """Machines that died come back."""
+    impatient: Callable[[], Driver] | None = None
+    """An instance that does not wait long for an engine that is away."""
+    answers_alone: frozenset[str] = frozenset()
+    """Calls that need only the folder of runs, and so are answered while the engine is away."""
+    folders: Callable[[], list[Path]] = list
+    """Where its files are, to look for what must not be there."""
 
 
 def lacks(engine: str, reason: str) -> None:
@@ -120,6 +127,7 @@ class Runs:
         return self.driver.logs(order.run, rank, 0, 1 << 24).decode()
 
     def close(self) -> None:
+        self.engine.repair()
         for run in self.started:
             self.driver.stop(run, 0)
 
@@ -172,5 +180,6 @@ def local_engine(folder: Path) -> Iterator[Engine]:
         driver=lambda: local.Driver(settings, SystemClock()),
         unreachable=lambda: moved_away(folder / "runs"),
         kill_node=kill_node,
+        folders=lambda: [folder],
     )
     shutil.rmtree(folder / "runs", ignore_errors=True)

@@ -101,7 +101,7 @@ def _hash_of(text: str) -> str:
 
 def write_durably(path: Path, text: str, mode: int = 0o600) -> None:
     """Write a file so that after a power cut it is the old one or the new one, whole."""
-    temporary = path.with_name("%s.%d.new" % (path.name, os.getpid()))
+    temporary = path.with_name("%s.%s.new" % (path.name, os.urandom(8).hex()))
     handle = os.open(str(temporary), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
     try:
         data = memoryview(text.encode())
@@ -435,13 +435,14 @@ class Rank:
 
     def claim(self) -> bool:
         """Whether this process may be the rank. The lock is held for life; an attempt that began is never repeated."""
-        lock = os.open(str(self.folder / ("%d.lock" % self.rank)), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        name = "%d.%d.lock" % (self.rank, self.attempt)
+        lock = os.open(str(self.folder / name), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
         state = self.folder / ("%d.json" % self.rank)
-        if state.exists() and json.loads(state.read_text("utf-8"))["attempt"] >= self.attempt:
+        if _read_json(state).get("attempt", 0) >= self.attempt:
             return False
         # A file is read and deleted, one that is mounted is only read.
         secret = self.folder / ("%d.secrets" % self.rank)
@@ -497,11 +498,17 @@ class Rank:
                 raise Refused("ranks %s did not start in time" % missing)
             select.select([], [], [], 0.1)
 
+    def replaced(self) -> bool:
+        """Whether a later attempt is the rank now: this node was thought lost."""
+        return bool(_read_json(self.folder / ("%d.json" % self.rank)).get("attempt", 0) > self.attempt)
+
     def look(self) -> Optional[str]:
         """Whether something outside says that the work must end: a newer epoch, a request, a failed rank."""
         try:
             if (self.folder / "stop").exists():
                 return "asked"
+            if self.replaced():
+                return "replaced"
             document = self.job.read()
         except (OSError, ValueError) as error:
             say("the job's document cannot be read, going on: %s" % error)
@@ -640,7 +647,9 @@ class Rank:
         pause = 0.2
         while True:
             try:
-                after = self.job.change(lambda before: committed(before, self.spec, self.rank, ended))
+                after = self.job.change(
+                    lambda before: before if self.replaced() else committed(before, self.spec, self.rank, ended)
+                )
             except (OSError, ValueError) as error:
                 say("the end cannot be written down yet: %s" % error)
                 if time.monotonic() > until:
@@ -648,7 +657,7 @@ class Rank:
                 select.select([], [], [], pause)
                 pause = min(30.0, pause * 2)
                 continue
-            record = after["runs"].get(self.spec["run"], {}).get("record")
+            record = after.get("runs", {}).get(self.spec["run"], {}).get("record")
             live = self.spec.get("live_file")
             if record is not None and live:
                 Path(live).unlink(missing_ok=True)
@@ -710,8 +719,13 @@ def detach(told: int) -> None:
 
 
 def main(arguments: List[str]) -> int:
-    """`wrapper.py FOLDER RANK ATTEMPT [detach FD]`: run a rank; exit code of the work."""
-    folder, rank, attempt = Path(arguments[0]), int(arguments[1]), int(arguments[2])
+    """`wrapper.py FOLDER RANK ATTEMPT [detach FD]`: run a rank; exit code of the work.
+
+    RANK may be the name of an environment variable that has the number.
+    """
+    word = arguments[1]
+    folder, attempt = Path(arguments[0]), int(arguments[2])
+    rank = int(word) if word.isdigit() else int(os.environ[word])
     told = -1
     if arguments[3:4] == ["detach"]:
         told = int(arguments[4])

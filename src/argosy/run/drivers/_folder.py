@@ -206,6 +206,12 @@ class RunFolders:
             finally:
                 os.close(file)
 
+    def start_lock(self, run: str) -> Path:
+        """Held while a run is being started; makes the folder that it is in."""
+        with outside(f"the folder of {run}"):
+            self.run(run).mkdir(parents=True, exist_ok=True, mode=0o700)
+        return self.run(run) / "start.lock"
+
     @contextmanager
     def lock(self, path: Path) -> Iterator[None]:
         """Hold a lock file; waits."""
