@@ -254,7 +254,8 @@ def engine_of(made: Cluster, folder: Path) -> Engine:
         for node in NODES:
             if node not in made.daemons:
                 made.start_node(node)
-                made.ask("scontrol", "update", f"nodename={node}", "state=resume")
+                if "down" in made.states()[node]:
+                    made.ask("scontrol", "update", f"nodename={node}", "state=resume")
         made.wait_idle()
 
     return Engine(

@@ -322,7 +322,8 @@ class Supervisor:
         os.set_blocking(self._signals, False)
         os.set_blocking(self._bell, False)
         signal.set_wakeup_fd(self._bell, warn_on_full_buffer=False)
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD, signal.SIGUSR1, signal.SIGUSR2):
+        asking = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+        for number in (*asking, signal.SIGCHLD, signal.SIGCONT, signal.SIGUSR1, signal.SIGUSR2):
             signal.signal(number, lambda *_: None)
         _prctl(36, 1)  # PR_SET_CHILD_SUBREAPER: whoever loses its parent becomes ours
 
@@ -357,6 +358,8 @@ class Supervisor:
                     self.stopped_by = self.stopped_by or "asked"
                     if deadline is not None:  # asked again, perhaps with less patience
                         deadline = min(deadline, time.monotonic() + self.grace())
+                elif number == signal.SIGCONT:  # harmless to whoever else gets it: look now
+                    next_look = 0.0
                 elif number != signal.SIGCHLD:
                     self._group(child.pid, number)
             status = self._reap(child.pid)

@@ -362,7 +362,7 @@ class Driver:
             nodes=tuple(told),
             exit_code=record.exit_code if record is not None else failed if seen == "ended" else None,
             preempted=state == "PREEMPTED" and record is None,
-            node_failed=record is None and (lost or state in _MACHINE_LOST),
+            node_failed=record is None and (lost or state in _MACHINE_LOST or _launch_failed(main)),
             message=_words(main, state),
         )
 
@@ -405,7 +405,9 @@ class Driver:
             if job.state in _WAITING or late or record is not None or not began:
                 self._ask("scancel", job.id)
             elif job.state in _RUNNING:
-                self._ask("scancel", "--signal=TERM", job.id)
+                # Slurm signals every process of a step, children before their parents: work that saves its state
+                # would find its helpers dead. SIGCONT hurts nobody and makes the wrappers look.
+                self._ask("scancel", "--signal=CONT", job.id)
 
     def logs(self, run: str, rank: int, offset: int, limit: int) -> bytes:
         """A piece of the log file."""
@@ -446,6 +448,11 @@ def _gres(text: str) -> dict[str, int]:
 def _down(nodes: dict[str, Document], name: str) -> bool:
     """Whether Slurm has given a node up; one that does not answer yet is not down."""
     return name not in nodes or "DOWN" in nodes[name]["State"]
+
+
+def _launch_failed(main: _Job | None) -> bool:
+    """What Slurm says of a batch job whose first node died."""
+    return main is not None and main.state == "FAILED" and main.reason in ("JobLaunchFailure", "NodeDown")
 
 
 def _all_down(nodes: dict[str, Document], began: dict[int, Document]) -> bool:
