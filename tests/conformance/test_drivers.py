@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from tests.support.engines import Engine, Runs, local_engine, marked
+from tests.support.ray_head import ray_engine
 from tests.support.slurm import slurm_engine
 from tests.support.waiting import wait_for
 
@@ -19,12 +20,35 @@ from argosy.model.task import PlacementRules
 ENGINES: dict[str, Callable[[Path], AbstractContextManager[Engine]]] = {
     "local": local_engine,
     "slurm": slurm_engine,
+    "ray": ray_engine,
+}
+# A job on Ray takes seconds to start: by default it is tried on these laws only, with ARGOSY_ALL_LAWS=1 on all.
+SLOW_TO_START = ("ray",)
+FIRST_LAWS = {
+    "test_a_run_starts_runs_and_ends_with_a_record",
+    "test_starting_twice_starts_once",
+    "test_stopping_kills_the_whole_tree",
+    "test_an_unknown_run_is_absent",
+    "test_an_engine_that_cannot_be_asked_says_so",
+    "test_a_superseded_run_commits_nothing",
+    "test_secrets_are_nowhere_but_in_the_environment",
+    "test_a_gang_knows_its_ranks_and_addresses",
+    "test_accelerators_in_use_are_not_free",
+    "test_capacity_is_counted",
+    "test_what_is_impossible_is_refused_for_good",
 }
 FOR_EVER = "tail -f /dev/null"
 KEEP = PlacementRules(keep_healthy_nodes=True)
 
 
-@pytest.fixture(scope="module", params=list(ENGINES))
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "engine" in metafunc.fixturenames:
+        whole = metafunc.function.__name__ in FIRST_LAWS or "ARGOSY_ALL_LAWS" in os.environ
+        names = [name for name in ENGINES if whole or name not in SLOW_TO_START]
+        metafunc.parametrize("engine", names, indirect=True, scope="module")
+
+
+@pytest.fixture(scope="module")
 def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     with ENGINES[request.param](tmp_path_factory.mktemp(request.param)) as made:
         yield made

@@ -20,6 +20,7 @@ from tests.support.engines import Engine, lacks
 from tests.support.waiting import wait_for
 
 from argosy.clock import SystemClock
+from argosy.run import wrapper
 from argosy.run.driver import Driver
 from argosy.run.drivers import slurm
 
@@ -106,13 +107,17 @@ class Cluster:
             os.mknod(folder / f"h100-{number}", 0o600 | stat.S_IFCHR, os.makedev(1, 3))
         (folder / "gres.conf").write_text(f"NodeName=n[1-3] Name=gpu Type=h100 File={folder}/h100-[0-3]\n")
 
-    def ask(self, *command: str) -> str:
-        """Output of a Slurm command."""
+    def try_to(self, *command: str) -> subprocess.CompletedProcess[str]:
+        """A Slurm command that may fail."""
         path = program(command[0])
         assert path is not None
-        done = subprocess.run(
+        return subprocess.run(
             [path, *command[1:]], env=self.environment(), capture_output=True, text=True, timeout=60, check=False
         )
+
+    def ask(self, *command: str) -> str:
+        """Output of a Slurm command."""
+        done = self.try_to(*command)
         assert done.returncode == 0, f"{command}: {done.stderr}"
         return done.stdout
 
@@ -173,16 +178,13 @@ class Cluster:
     def kill_machine(self, node: str) -> None:
         """A machine dies: its slurmd, its step daemons and everything below them, at once."""
         self.daemons[node].send_signal(signal.SIGSTOP)
-        for pid in self.below(node):
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
+        while left := self.below(node) - {self.daemons[node].pid}:  # what dies may just have started another
+            wrapper.send(sorted(left), signal.SIGKILL)
         self.end(node, signal.SIGKILL)
 
-    def below(self, node: str) -> list[int]:
+    def below(self, node: str) -> set[int]:
         """Processes of a node: they carry its name in their environment, or are step daemons of it."""
-        found = []
+        found = set()
         for entry in Path("/proc").iterdir():
             if not entry.name.isdigit():
                 continue
@@ -192,7 +194,7 @@ class Cluster:
                 continue
             ours = f"SLURM_CONF={self.conf}".encode() in words
             if ours and f"SLURMD_NODENAME={node}".encode() in words:
-                found.append(int(entry.name))
+                found.add(int(entry.name))
         return found
 
     def start(self) -> None:
@@ -254,8 +256,8 @@ def engine_of(made: Cluster, folder: Path) -> Engine:
         for node in NODES:
             if node not in made.daemons:
                 made.start_node(node)
-                if "down" in made.states()[node]:
-                    made.ask("scontrol", "update", f"nodename={node}", "state=resume")
+                # By itself it comes back only where nobody declared it dead.
+                made.try_to("scontrol", "update", f"nodename={node}", "state=resume")
         made.wait_idle()
 
     return Engine(
