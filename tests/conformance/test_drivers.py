@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from tests.support.engines import Engine, Runs, local_engine, marked
+from tests.support.kube_api import kube_engine
 from tests.support.ray_head import ray_engine
 from tests.support.slurm import slurm_engine
 from tests.support.waiting import wait_for
@@ -21,6 +22,7 @@ ENGINES: dict[str, Callable[[Path], AbstractContextManager[Engine]]] = {
     "local": local_engine,
     "slurm": slurm_engine,
     "ray": ray_engine,
+    "kubernetes": kube_engine,
 }
 # A job on Ray takes seconds to start: by default it is tried on these laws only, with ARGOSY_ALL_LAWS=1 on all.
 SLOW_TO_START = ("ray",)
@@ -154,7 +156,8 @@ def test_a_run_that_ended_is_not_started_again(runs: Runs, tmp_path: Path) -> No
 
 
 def test_a_new_instance_sees_what_an_old_one_started(runs: Runs, tmp_path: Path) -> None:
-    order = runs.start(f"echo here; {FOR_EVER}")
+    order = runs.start(f"echo > {tmp_path}/up; {FOR_EVER}")
+    runs.file(tmp_path / "up")
     runs.until(order, "running")
     new = runs.engine.driver()
     assert new.observe([order.run])[order.run].seen == "running"
@@ -178,7 +181,7 @@ def test_stopping_kills_the_whole_tree(runs: Runs, tmp_path: Path) -> None:
     runs.driver.stop(order.run, 0.3)
     wait_for(lambda: not marked(order.run), "every process to be gone", seconds=runs.engine.patience_seconds)
     runs.driver.stop(order.run, 0.3)
-    assert runs.see(order).seen in ("ended", "absent")
+    runs.until(order, "ended", "absent")
     assert runs.ended(order) in (137, 143)
 
 
@@ -481,7 +484,8 @@ def test_a_dead_node_is_reported_and_replaced(runs: Runs, tmp_path: Path) -> Non
     replaced = order.model_copy(update={"avoid_nodes": (lost[0].node,)})
     runs.driver.replace_node(replaced, 1)
     runs.driver.replace_node(replaced, 1)
-    assert len(runs.file(tmp_path / "up-1", "2").split()) == 2
+    seconds = runs.engine.patience_seconds
+    wait_for(lambda: len((tmp_path / "up-1").read_text().split()) == 2, "the rank to begin again", seconds=seconds)
     assert (tmp_path / "up-0").read_text() == "1\n", "the healthy node was not started again"
     (tmp_path / "gate").touch()
     assert runs.ended(order) == 0

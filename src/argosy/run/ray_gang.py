@@ -11,6 +11,7 @@ import json
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import ray
 from ray.util.placement_group import placement_group
@@ -26,30 +27,36 @@ def rank_of(command: list[str]) -> int:
 
 
 def main(asked: dict[str, object]) -> int:
-    """`bundle`: resources of each rank; `strategy`: how they are spread; `commands`: one for each rank."""
+    """`bundle`: resources of each rank; `strategy`: how they are spread; `commands`: one for each; `folder`: the run's.
+
+    A rank whose wrapper or machine died is marked by a file `N.lost` in the folder; the others go on.
+    """
     ray.init(address="auto", log_to_driver=False)
     commands: list[list[str]] = asked["commands"]  # type: ignore[assignment]
     bundle: dict[str, float] = asked["bundle"]  # type: ignore[assignment]
     group = placement_group([bundle] * len(commands), strategy=str(asked["strategy"]))
     ray.get(group.ready())
     task = ray.remote(rank_of)
-    waiting = []
+    ranks = {}
     for number, command in enumerate(commands):
         place = PlacementGroupSchedulingStrategy(group, placement_group_bundle_index=number)
         options = task.options(
             num_cpus=bundle.get("CPU", 0), num_gpus=bundle.get("GPU", 0), max_retries=0, scheduling_strategy=place
         )
-        waiting.append(options.remote(command))
-    code = 0
+        ranks[options.remote(command)] = number
+    code, waiting = 0, list(ranks)
     while waiting:
         done, waiting = ray.wait(waiting)
         for one in done:
             try:
-                code = code or ray.get(one)
-            except ray.exceptions.RayError as error:  # its machine died; the others go on
-                sys.stderr.write(f"[argosy] a rank was lost: {error}\n")
-                code = code or 1
-    return code
+                ended = ray.get(one)
+            except ray.exceptions.RayError as error:
+                sys.stderr.write(f"[argosy] rank {ranks[one]} was lost: {error}\n")
+                ended = -1
+            if ended < 0:
+                (Path(str(asked["folder"])) / f"{ranks[one]}.lost").touch()
+            code = code or ended
+    return abs(code)
 
 
 if __name__ == "__main__":

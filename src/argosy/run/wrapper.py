@@ -86,12 +86,10 @@ def fenced(document: Document, epoch: int) -> Document:
     return {"epoch": max(document.get("epoch", 0), epoch), "runs": document.get("runs", {})}
 
 
-def without_rank(document: Document, run: str, rank: int) -> Document:
-    """The job's document after a rank was forgotten so that it may run again; a record stays."""
+def stopped(document: Document, run: str, grace_seconds: float) -> Document:
+    """The job's document after a run was asked to end, for engines whose nodes share no folder."""
     runs = dict(document.get("runs", {}))
-    if run in runs and runs[run].get("record") is None:
-        ranks = {n: ended for n, ended in runs[run]["ranks"].items() if n != str(rank)}
-        runs[run] = dict(runs[run], ranks=ranks)
+    runs[run] = dict(runs.get(run, {"ranks": {}}), stop=grace_seconds)
     return {"epoch": document.get("epoch", 0), "runs": runs}
 
 
@@ -435,6 +433,7 @@ class Rank:
         )
         self.manifest = folder / ("%d.manifest" % rank)
         self.secrets: Dict[str, str] = {}
+        self.told_grace: Optional[float] = None
 
     def claim(self) -> bool:
         """Whether this process may be the rank. The lock is held for life; an attempt that began is never repeated."""
@@ -447,13 +446,10 @@ class Rank:
         state = self.folder / ("%d.json" % self.rank)
         if _read_json(state).get("attempt", 0) >= self.attempt:
             return False
-        # A file is read and deleted, one that is mounted is only read.
         secret = self.folder / ("%d.secrets" % self.rank)
-        shared = self.folder / "secrets.json"
-        if secret.exists():
-            self.secrets = json.loads(secret.read_text("utf-8"))
-        elif shared.exists():
-            self.secrets = json.loads(shared.read_text("utf-8"))
+        if "config_map" in self.spec:  # a pod has a folder of its own, made from what was mounted
+            secret = self.folder / "secrets.json"
+        self.secrets = _read_json(secret)
         self.limits = Limits(self.spec.get("limits", {}), "%s-%d" % (self.folder.name, self.rank))
         pid = os.getpid()
         told = {
@@ -467,8 +463,7 @@ class Rank:
             "enforced": self.limits.enforced,
         }
         write_durably(state, json.dumps(told))
-        if secret.exists():
-            secret.unlink()
+        secret.unlink(missing_ok=True)
         return True
 
     def address(self) -> str:
@@ -518,11 +513,20 @@ class Rank:
             return None
         if document.get("epoch", 0) > self.spec["epoch"]:
             return "superseded"
-        ranks = document.get("runs", {}).get(self.spec["run"], {}).get("ranks", {})
-        return "another rank failed" if any(r["exit_code"] for r in ranks.values()) else None
+        mine = document.get("runs", {}).get(self.spec["run"], {})
+        if mine.get("record") is not None or str(self.rank) in mine.get("ranks", {}):
+            return "it ended before"
+        if mine.get("stop") is not None:
+            self.told_grace = float(mine["stop"])
+            return "asked"
+        return "another rank failed" if any(r["exit_code"] for r in mine.get("ranks", {}).values()) else None
 
     def grace(self) -> float:
         """Seconds between asking and force."""
+        if "config_map" in self.spec and self.told_grace is None:
+            self.look()
+        if self.told_grace is not None:
+            return self.told_grace
         asked: Document = {}
         try:
             asked = _read_json(self.folder / "stop")

@@ -170,11 +170,6 @@ class RunFolders:
         with outside(f"the fence of {job}"):
             self.job(job).change(lambda before: wrapper.fenced(before, epoch))
 
-    def forget_rank(self, run: str, spec: Document, rank: int) -> None:
-        """Let a rank that was lost run again."""
-        with outside(f"rank {rank} of {run}"):
-            wrapper.JobFile(Path(spec["job_file"])).change(lambda before: wrapper.without_rank(before, run, rank))
-
     def ask_stop(self, run: str, grace_seconds: float, now: datetime) -> datetime:
         """Tell the wrappers to end, and give the instant of the first request."""
         path = self.run(run) / "stop"

@@ -200,7 +200,7 @@ class Driver:
             script = self.folders.root / f"gang-{hashlib.sha256(source.encode()).hexdigest()[:12]}.py"
             if not script.exists():
                 wrapper.write_durably(script, source, 0o644)
-            asked = {"bundle": bundle, "strategy": self.settings.strategy, "commands": ranks}
+            asked = {"bundle": bundle, "strategy": self.settings.strategy, "commands": ranks, "folder": str(folder)}
             return body | {"entrypoint": shlex.join([self.settings.python, str(script), json.dumps(asked)])}
 
     def replace_node(self, order: Order, rank: int) -> None:
@@ -228,9 +228,8 @@ class Driver:
         for rank, begin in sorted(began.items()):
             code = ended.get(rank, {}).get("exit_code")
             # The job is over and the rank wrote nothing down: its wrapper died with its worker or its machine.
-            state: Literal["running", "ended", "lost"] = (
-                "ended" if rank in ended else "running" if seen == "running" else "lost"
-            )
+            dead = seen != "running" or (self.folders.run(run) / f"{rank}.lost").exists()
+            state: Literal["running", "ended", "lost"] = "ended" if rank in ended else "lost" if dead else "running"
             told.append(NodeSeen(rank=rank, node=begin["node"], state=state, exit_code=code))
         if seen != "running":
             self.folders.release(run)
