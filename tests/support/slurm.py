@@ -182,8 +182,8 @@ class Cluster:
             wrapper.send(sorted(left), signal.SIGKILL)
         self.end(node, signal.SIGKILL)
 
-    def below(self, node: str) -> set[int]:
-        """Processes of a node: they carry its name in their environment, or are step daemons of it."""
+    def below(self, node: str | None) -> set[int]:
+        """Processes of a node, or of all nodes: its daemons and their work carry its name in their environment."""
         found = set()
         for entry in Path("/proc").iterdir():
             if not entry.name.isdigit():
@@ -193,7 +193,7 @@ class Cluster:
             except OSError:
                 continue
             ours = f"SLURM_CONF={self.conf}".encode() in words
-            if ours and f"SLURMD_NODENAME={node}".encode() in words:
+            if ours and (node is None or f"SLURMD_NODENAME={node}".encode() in words):
                 found.add(int(entry.name))
         return found
 
@@ -208,6 +208,8 @@ class Cluster:
     def stop(self) -> None:
         for name in reversed(list(self.daemons)):
             self.end(name)
+        while left := self.below(None):  # step daemons outlive the daemons that started them
+            wrapper.send(sorted(left), signal.SIGKILL)
 
 
 @contextmanager
@@ -267,7 +269,7 @@ def engine_of(made: Cluster, folder: Path) -> Engine:
         unreachable=unreachable,
         kill_node=kill_node,
         repair=repair,
-        impatient=lambda: slurm.Driver(settings.model_copy(update={"timeout_seconds": 1.5}), SystemClock()),
+        impatient=lambda: slurm.Driver(settings.model_copy(update={"timeout_seconds": 0.5}), SystemClock()),
         patience_seconds=40.0,
         answers_alone=frozenset({"exit_record", "fence", "logs"}),
         folders=lambda: [folder],
