@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import itertools
 
+import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from argosy.model.region import Region
-from argosy.model.snapshot import PlaceAsk, PoolState, Snapshot
+from argosy.model.snapshot import BurnDown, PlaceAsk, PoolState, PowerLimit, Snapshot, SupplyState
+from argosy.model.spread import Spread
 from argosy.place import place
 from argosy.place.world import reduce
 
@@ -65,3 +67,88 @@ def best(snapshot: Snapshot) -> float:
 def test_value_is_the_best_of_all_placements(snapshot: Snapshot) -> None:
     done = place(snapshot)
     assert abs(done.objective_value - best(snapshot)) <= 1e-6 * max(1.0, best(snapshot))
+
+
+@st.composite
+def limited(draw) -> Snapshot:
+    """Two pools with power, a floor and a critical share; one service that must be spread."""
+    kw = draw(st.sampled_from([1.0, 2.0]))
+    pools = tuple(
+        PoolState(
+            id=f"p{i}",
+            region=REGIONS[i].id,
+            silicon="h100",
+            family="cuda",
+            own_accelerators=draw(st.integers(0, 6)) if i else 0,
+            usd_per_accelerator_hour=draw(st.integers(1, 5)),
+            facility_kw_per_accelerator=kw,
+        )
+        for i in range(2)
+    )
+    asks = [
+        PlaceAsk(
+            id=f"j{i}",
+            accelerators=draw(st.integers(1, 3)),
+            speed={"h100": 1.0},
+            families=("cuda",),
+            usd_per_unit=draw(st.integers(1, 8)),
+            critical=draw(st.booleans()),
+        )
+        for i in range(draw(st.integers(1, 3)))
+    ]
+    spread = Spread(max_fraction=draw(st.sampled_from([0.5, 0.7, 1.0])), min_domains=draw(st.sampled_from([1, 2])))
+    service = {"id": "s", "count": draw(st.integers(1, 3)), "accelerators": draw(st.integers(1, 2)), "spread": spread}
+    asks.append(PlaceAsk(**service, speed={"h100": 1.0}, families=("cuda",), usd_per_unit=draw(st.integers(1, 8))))
+    return Snapshot(
+        price_source="contracts",
+        regions=REGIONS,
+        pools=pools,
+        asks=tuple(asks),
+        supplies=(SupplyState(id="l", capacity=draw(st.integers(0, 6)), draw={"p0": 1.0}),),
+        burn_downs=(
+            BurnDown(
+                supply="l", owed=draw(st.integers(0, 4)), unmet_usd_per_unit=draw(st.sampled_from([0.0, 1.0, 3.0]))
+            ),
+        ),
+        power_limits=(PowerLimit(id="g", pools=("p0", "p1"), max_mw=draw(st.sampled_from([0.004, 0.008, 1.0]))),),
+        max_critical_vendor_fraction=draw(st.sampled_from([None, 0.5])),
+        max_vendor_fraction=draw(st.sampled_from([None, 0.6])),
+    )
+
+
+def best_limited(snapshot: Snapshot) -> float:
+    """The highest value of any placement, replica by replica, every rule written out once more."""
+    rows = [ask for ask in snapshot.asks for _ in range(int(ask.count))]
+    top = -np.inf
+    for choice in itertools.product((None, 0, 1), repeat=len(rows)):
+        used, critical, service, value = [0.0, 0.0], [0.0, 0.0], [0, 0], 0.0
+        for ask, p in zip(rows, choice, strict=True):
+            if p is None:
+                continue
+            used[p] += ask.accelerators
+            critical[p] += ask.accelerators * ask.critical
+            service[p] += ask.id == "s"
+            value += 24 * ask.accelerators * (ask.usd_per_unit - snapshot.pools[p].usd_per_accelerator_hour)
+        spread, floor = snapshot.asks[-1].spread, snapshot.burn_downs[0]
+        assert spread is not None
+        kw = snapshot.pools[0].facility_kw_per_accelerator
+        allowed = used[0] <= snapshot.supplies[0].capacity and used[1] <= snapshot.pools[1].own_accelerators
+        allowed &= sum(used) * kw / 1000 <= snapshot.power_limits[0].max_mw + 1e-12
+        for share, amounts in (
+            (snapshot.max_vendor_fraction, used),
+            (snapshot.max_critical_vendor_fraction, critical),
+            (spread.max_fraction, service),
+        ):
+            allowed &= share is None or max(amounts) <= share * sum(amounts) + 1e-9
+        allowed &= not sum(service) or sum(n > 0 for n in service) >= spread.min_domains
+        if allowed:
+            top = max(top, value - 24 * floor.unmet_usd_per_unit * max(0.0, floor.owed - used[0]))
+    return top
+
+
+@settings(max_examples=120, deadline=None)
+@given(snapshot=limited())
+def test_limits_leave_the_best_that_they_allow(snapshot: Snapshot) -> None:
+    """P1.B, P1.C, P1.G, P1.H and P1.V together."""
+    known = best_limited(snapshot)
+    assert abs(place(snapshot).objective_value - known) <= 1e-6 * max(1.0, abs(known))

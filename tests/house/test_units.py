@@ -50,6 +50,8 @@ UNITLESS = {
     "weight": "a weight among others",
     "owner_shares": "shares of a whole",
     "objective_value": "unit depends on the objective",
+    "most": "unit stands in the field `unit`",
+    "owed": "in the unit of the supply's capacity",
     "capacity": "unit stands in the field `unit`",
     "draw": "what one accelerator takes of the line's unit",
     "worst_residual": "relative to the scale of its row",

@@ -22,6 +22,7 @@ def explain(
         Path | None, typer.Argument(help="A portfolio file, or a folder of them; absent for a job.")
     ] = None,
     jobs: Annotated[Path | None, typer.Option(help="YAML file of asks; absent means the demand of the month.")] = None,
+    nodes: Annotated[Path | None, typer.Option(help="Table of nodes, as for `argosy place`.")] = None,
     plan: Annotated[Path | None, typer.Option(help="Output of `argosy plan --json`.")] = None,
     month: Annotated[str | None, typer.Option(help="Month, YYYY-MM; absent means the first of the horizon.")] = None,
     objective: Annotated[str, typer.Option(help="Objective, as for `argosy place`.")] = "value",
@@ -40,7 +41,7 @@ def explain(
         explain_job(ask, server, data, as_json)
     with reported(as_json, next_step="correct them and run the command again"):
         assert portfolio is not None
-        answer = decided(portfolio, jobs, plan, month, objective, window, 1)
+        answer = decided(portfolio, jobs, nodes, plan, month, objective, window, 1)
         found = _known(answer, ask)
     if as_json:
         print_json(found)

@@ -15,6 +15,7 @@ from argosy.cli.problems import EXIT_NO, EXIT_OK, print_json, reported
 from argosy.errors import BadInput, OutsideError, Problem
 from argosy.files import explain as explain_fields
 from argosy.files.load import load
+from argosy.files.nodes import nodes as read_nodes
 from argosy.files.yaml_tree import decode, read
 from argosy.market.catalogue import bundled
 from argosy.model.placement import Placement
@@ -31,6 +32,9 @@ FORMAT = "argosy.place/1"
 def place(
     portfolio: Annotated[Path, typer.Argument(help="A portfolio file, or a folder of them.")],
     jobs: Annotated[Path | None, typer.Option(help="YAML file of asks; absent means the demand of the month.")] = None,
+    nodes: Annotated[
+        Path | None, typer.Option(help="Table of nodes; pools that it names are packed node by node.")
+    ] = None,
     plan: Annotated[
         Path | None, typer.Option(help="Output of `argosy plan --json`, for internal prices and sizes.")
     ] = None,
@@ -47,7 +51,7 @@ def place(
     with reported(
         as_json, next_step="correct them and run the command again; docs/concepts/place.md explains the rules"
     ):
-        answer = decided(portfolio, jobs, plan, month, objective, window, threads)
+        answer = decided(portfolio, jobs, nodes, plan, month, objective, window, threads)
     if as_json:
         print_json({"format": FORMAT, **answer.model_dump(mode="json")})
     else:
@@ -58,6 +62,7 @@ def place(
 def decided(
     portfolio: Path,
     jobs: Path | None,
+    nodes: Path | None,
     plan: Path | None,
     month: str | None,
     objective: str,
@@ -76,7 +81,8 @@ def decided(
     lines = None if jobs is None else ask_lines(jobs, settings)
     record = None if plan is None else PlanRecord(_json(plan), str(plan))
     at = world.horizon.start if month is None else _month(month)
-    seen = snapshot(world, at, plan=record, lines=lines, window_hours=window)
+    fleet = () if nodes is None else read_nodes(str(nodes))
+    seen = snapshot(world, at, plan=record, lines=lines, nodes=fleet, window_hours=window)
     return decide(seen, objective=wanted, settings=settings)
 
 
@@ -125,15 +131,22 @@ def _tables(answer: Placement) -> None:
         f"{answer.objective}: {answer.objective_value:,.4g}, gap {answer.gap_fraction:.2%}; {answer.price_note}"
     )
     pools = Table("pool", "used", "of", "USD/h each", "scarcity", title="Pools")
-    for row in answer.pools:
+    for pool in answer.pools:
         pools.add_row(
-            row.pool,
-            f"{row.used_accelerators:,.6g}",
-            f"{row.capacity_accelerators:,.6g}",
-            f"{row.usd_per_accelerator_hour:.2f}",
-            f"{row.scarcity_usd_per_accelerator_hour:.2f}",
+            pool.pool,
+            f"{pool.used_accelerators:,.6g}",
+            f"{pool.capacity_accelerators:,.6g}",
+            f"{pool.usd_per_accelerator_hour:.2f}",
+            f"{pool.scarcity_usd_per_accelerator_hour:.2f}",
         )
     console.print(pools)
+    bound = [row for row in answer.limits if row.dual_usd_per_unit > 1e-9]
+    if bound:
+        limits = Table("rule", "limit", "used", "of", "unit", "USD/h each", title="Limits that bind, and floors")
+        for row in bound:
+            cells = (f"{row.used:,.6g}", f"{row.most:,.6g}", row.unit, f"{row.dual_usd_per_unit:.2f}")
+            limits.add_row(row.rule, row.limit, *cells)
+        console.print(limits)
     table = Table("ask", "pool", "count", "change", "from h", "runner-up", "why not", title="Placed")
     for a in answer.assignments[:200]:
         table.add_row(

@@ -11,6 +11,17 @@ from argosy.record import Record
 Change = Literal["stay", "start", "migrate"]
 
 
+class Seat(Record):
+    """Where one part of an ask runs."""
+
+    member: int
+    """Which of the row's asks, from 0."""
+    node: str
+    """Node."""
+    accelerators: float
+    """Accelerators it takes there; a fraction is a share of one device."""
+
+
 class Assignment(Record):
     """Asks of one row that run in one pool."""
 
@@ -34,6 +45,8 @@ class Assignment(Record):
     """What one of them would lose there at the prices of scarcity found here."""
     why_not: str | None
     """What speaks against the runner-up, in words."""
+    seats: tuple[Seat, ...] = ()
+    """Nodes, where those of the pool are known."""
 
 
 class Eviction(Record):
@@ -85,6 +98,26 @@ class PoolUse(Record):
     """What one more accelerator-hour here would add to the objective (dual), 0 when there is room."""
 
 
+class LimitUse(Record):
+    """One limit in the decision, met or not."""
+
+    rule: str
+    """Number of the rule in docs/concepts/place.md."""
+    limit: str
+    """Which one: supply, team, vendor, power limit, or ask and failure domain."""
+    used: float
+    """How much of it is used."""
+    most: float
+    """How much there is; for a floor, how much is owed."""
+    unit: str
+    """Of both."""
+    dual_usd_per_unit: float
+    """What one unit more, for one hour, would add to the objective (0 when there is room; value only).
+
+    For a floor: by how much its capacity is cheaper than its price while the floor is not met.
+    """
+
+
 class Draw(Record):
     """Capacity that one pool takes from a supply that several may use."""
 
@@ -128,11 +161,14 @@ class Placement(Record):
     """SHA-256 of the snapshot."""
     solver: str
     """Solver and version."""
+    solves: int = 1
+    """Times that the value layer was solved until its counts fitted onto the nodes."""
     worst_residual: float
     """Largest violation of any rule, recounted without the solver, relative to its scale."""
     assignments: tuple[Assignment, ...]
     evictions: tuple[Eviction, ...]
     transfers: tuple[Transfer, ...]
     pools: tuple[PoolUse, ...]
+    limits: tuple[LimitUse, ...]
     draws: tuple[Draw, ...]
     unplaced: tuple[Unplaced, ...]

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from annotated_types import Ge, Gt
+from annotated_types import Ge, Gt, Le
 
 from argosy.model.dataset import Dataset
 from argosy.model.link import Link
 from argosy.model.load import Residency
 from argosy.model.pool import Tier
 from argosy.model.region import Region
+from argosy.model.spread import Spread
 from argosy.record import Id, Record
 from argosy.units import Amount, Fraction, Usd
 
@@ -49,6 +50,8 @@ class PoolState(Record):
     """Internal price of one accelerator-hour."""
     goodput_fraction: Fraction = 1.0
     """Useful share of the time."""
+    facility_kw_per_accelerator: Annotated[float, Gt(0)] | None = None
+    """Facility power of one accelerator in use, cooling included; None is unknown: no power limit may name the pool."""
     cordoned: bool = False
     """Whether nothing new may start there."""
 
@@ -62,6 +65,45 @@ class SupplyState(Record):
     """Accelerators now, or USD per hour for a spend commitment."""
     draw: dict[Id, Annotated[float, Gt(0)]]
     """Pool to what one accelerator takes of the capacity."""
+
+
+class BurnDown(Record):
+    """Capacity that is paid for whether used or not, so that using it costs less than its price."""
+
+    supply: Id
+    """Supply row."""
+    owed: Amount
+    """Mean level until the floor's period ends that meets the floor, in the unit of the row's capacity."""
+    unmet_usd_per_unit: Usd
+    """What is paid for nothing, for each hour and unit of `owed` that is not used."""
+
+
+class PowerLimit(Record):
+    """A limit on the facility power in use in some pools together: a site, a region, or all."""
+
+    id: Id
+    """Name in excuses."""
+    pools: tuple[Id, ...]
+    """Pools that draw on it."""
+    max_mw: Amount
+    """Limit."""
+
+
+class NodeState(Record):
+    """One server of a pool."""
+
+    id: Id
+    """Unique in the snapshot."""
+    pool: Id
+    """Pool it belongs to."""
+    accelerators: Annotated[int, Ge(0), Le(1024)]
+    """Devices on it, in use or not."""
+    domain: Id | None = None
+    """Scale-up domain (rack, UltraServer, NVLink island); None when the node is one by itself."""
+    cpu_milli: Annotated[int, Ge(0)] | None = None
+    """Thousandths of a CPU; None when they do not bind."""
+    memory_mib: Annotated[int, Ge(0)] | None = None
+    """Main memory; None when it does not bind."""
 
 
 class PlaceAsk(Record):
@@ -109,8 +151,20 @@ class PlaceAsk(Record):
     """Data that must lie in the region where it runs."""
     data_gib_per_unit: Amount = 0.0
     """Data moved from home for one unit of work done in another region."""
+    critical: bool = False
+    """Whether it counts for `max_critical_vendor_fraction`."""
+    spread: Spread | None = None
+    """How its replicas (`count`, or the pieces of a service) are kept apart; None when that does not matter."""
+    firm_fraction: Fraction = 0.0
+    """Least share of its work on capacity that is not spot."""
+    cpu_milli: Annotated[int, Ge(0)] = 0
+    """Thousandths of a CPU that one ask wants, in pools whose nodes are known."""
+    memory_mib: Annotated[int, Ge(0)] = 0
+    """Main memory that one ask wants, in pools whose nodes are known."""
     running_in: Id | None = None
     """Pool where it runs now."""
+    running_on: tuple[Id, ...] = ()
+    """Node of each of its parts (P2.6), a node as often as parts run on it; needed where the pool's nodes are known."""
     preemptible: bool = True
     """Whether it may be stopped for others."""
     may_preempt: bool = True
@@ -151,11 +205,19 @@ class Snapshot(Record):
     """Data that asks read; the home is a replica too."""
     replicas: tuple[Replica, ...] = ()
     """Further copies."""
+    nodes: tuple[NodeState, ...] = ()
+    """Servers of pools that are packed; in pools without any, only accelerators are counted."""
     links: tuple[Link, ...] = ()
     """Ways for data, own ones first."""
     residency: Residency = Residency()
     """Rule for all asks."""
     max_vendor_fraction: Fraction | None = None
     """Largest share of all accelerators in use with one vendor."""
+    max_critical_vendor_fraction: Fraction | None = None
+    """Largest share of all critical work being done with one vendor."""
+    power_limits: tuple[PowerLimit, ...] = ()
+    """Limits on power."""
+    burn_downs: tuple[BurnDown, ...] = ()
+    """Floors that are being met."""
     owner_shares: dict[Id, Fraction] = {}
     """Largest share of all capacity by team; a team that is absent has no limit."""

@@ -6,8 +6,9 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt, Le
 
+from argosy.model.spread import Spread
 from argosy.record import Id, Record
-from argosy.units import Amount, UsdPerAcceleratorHour
+from argosy.units import Amount, Fraction, UsdPerAcceleratorHour
 
 
 class AskLine(Record):
@@ -23,8 +24,8 @@ class AskLine(Record):
     """Team."""
     count: Annotated[int, Ge(1), Le(10_000_000)] = 1
     """Identical asks."""
-    accelerators: Annotated[int, Ge(1), Le(10_000_000)]
-    """Accelerators of one ask, all or nothing."""
+    accelerators: Annotated[float, Gt(0), Le(10_000_000)]
+    """Accelerators of one ask, all or nothing; below 1 it is a share of one."""
     one_domain: bool = False
     """Whether they must fit into one scale-up domain."""
     reference_hours: Annotated[float, Gt(0), Le(1e6)] | None = None
@@ -33,8 +34,18 @@ class AskLine(Record):
     """Hours until it must be done."""
     usd_per_accelerator_hour: UsdPerAcceleratorHour | None = None
     """Value of one reference accelerator-hour; absent means what the workload loses when it is not done."""
+    spread: Spread | None = None
+    """How its `count` replicas are kept apart."""
+    firm_fraction: Fraction = 0.0
+    """Least share of its replicas on capacity that is not spot."""
+    cpu_milli: Annotated[int, Ge(0)] = 0
+    """Thousandths of a CPU that one ask wants, where nodes are given."""
+    memory_mib: Annotated[int, Ge(0)] = 0
+    """Main memory that one ask wants, where nodes are given."""
     running_in: Id | None = None
     """Pool where it runs now."""
+    running_on: tuple[Id, ...] = ()
+    """Nodes where it runs now, in order of its parts; needed where the pool's nodes are given."""
     preemptible: bool = True
     """Whether it may be stopped for others."""
     may_preempt: bool = True

@@ -12,25 +12,16 @@ from collections import defaultdict
 from argosy.model.placement import Placement
 from argosy.model.region import Region
 from argosy.model.snapshot import PlaceAsk, PoolState, Snapshot
+from argosy.place.check_limits import Book, allowed, check_limits, may_run, rate
+from argosy.place.check_money import check_money
+from argosy.place.check_seats import check_seats
 
 WHOLE = ("value", "cost")
 
 
-class _Book:
-    def __init__(self) -> None:
-        self.residual: dict[str, float] = {}
-
-    def below(self, rule: str, left: float, right: float) -> None:
-        over = max(0.0, left - right) / max(1.0, abs(right))
-        self.residual[rule] = max(self.residual.get(rule, 0.0), over)
-
-    def holds(self, rule: str, right: bool) -> None:
-        self.residual[rule] = max(self.residual.get(rule, 0.0), 0.0 if right else 1.0)
-
-
 def check(snapshot: Snapshot, placement: Placement) -> dict[str, float]:
     """Rule to its largest violation; all are 0 (or below rounding) for a sound decision."""
-    book = _Book()
+    book = Book()
     asks = {ask.id: ask for ask in snapshot.asks}
     pools = {pool.id: pool for pool in snapshot.pools}
     regions = {region.id: region for region in snapshot.regions}
@@ -41,14 +32,14 @@ def check(snapshot: Snapshot, placement: Placement) -> dict[str, float]:
         ask, pool = asks[row.ask], pools[row.pool]
         used[pool.id] += row.count * ask.accelerators
         placed[ask.id] += (
-            row.count if ask.units_per_hour is None else row.count * _rate(ask, pool, regions) / ask.units_per_hour
+            row.count if ask.units_per_hour is None else row.count * rate(ask, pool, regions) / ask.units_per_hour
         )
         if ask.running_in == pool.id:
             stayed[ask.id] += row.count
         book.holds("P1.2", pool.silicon in ask.speed and pool.family in ask.families)
         book.holds("P1.2", pool.tier != "spot" or ask.spot_goodput_fraction is not None)
         book.holds(
-            "residency", all(_allowed(rule, regions[pool.region]) for rule in (ask.residency, snapshot.residency))
+            "residency", all(allowed(rule, regions[pool.region]) for rule in (ask.residency, snapshot.residency))
         )
         if ask.one_domain and pool.domain_accelerators is not None:
             book.below("domain", ask.accelerators, pool.domain_accelerators)
@@ -65,7 +56,9 @@ def check(snapshot: Snapshot, placement: Placement) -> dict[str, float]:
             if there <= _most(snapshot, pools[ask.running_in]) + 1e-9:
                 book.below("P1.S", ask.count, stayed[ask.id])
     _capacity(book, snapshot, placement, used)
-    _shares(book, snapshot, placement, used)
+    check_limits(book, snapshot, placement, used)
+    check_seats(book, snapshot, placement)
+    check_money(book, snapshot, placement)
     if placement.objective in WHOLE:
         _evictions(book, snapshot, placement, placed)
     for transfer in placement.transfers:
@@ -75,12 +68,9 @@ def check(snapshot: Snapshot, placement: Placement) -> dict[str, float]:
     return book.residual
 
 
-def _allowed(rule: object, region: Region) -> bool:
-    allowed, denied = getattr(rule, "allowed", ()), getattr(rule, "denied", ())
-    return (not allowed or region.within(frozenset(allowed))) and not region.within(frozenset(denied))
-
-
-def _data(book: _Book, snapshot: Snapshot, placement: Placement, ask: PlaceAsk, pool: PoolState) -> None:
+def _data(book: Book, snapshot: Snapshot, placement: Placement, ask: PlaceAsk, pool: PoolState) -> None:
+    if not ask.datasets:
+        return
     region = next(region for region in snapshot.regions if region.id == pool.region)
     for name in ask.datasets:
         dataset = next(d for d in snapshot.datasets if d.id == name)
@@ -93,24 +83,17 @@ def _data(book: _Book, snapshot: Snapshot, placement: Placement, ask: PlaceAsk, 
             book.holds("residency", region.within(frozenset(dataset.jurisdictions)))
 
 
-def _deadline(book: _Book, ask: PlaceAsk, pool: PoolState, regions: dict[str, Region], begin: float) -> None:
+def _deadline(book: Book, ask: PlaceAsk, pool: PoolState, regions: dict[str, Region], begin: float) -> None:
     if ask.deadline_hours is None or ask.remaining_units is None or pool.silicon not in ask.speed:
         return
-    book.below("deadline", begin + ask.remaining_units / _rate(ask, pool, regions), ask.deadline_hours)
-
-
-def _rate(ask: PlaceAsk, pool: PoolState, regions: dict[str, Region]) -> float:
-    """P1.2, counted again."""
-    rate = ask.speed[pool.silicon] * ask.accelerators * pool.goodput_fraction
-    rate *= ask.vendor_goodput_fraction.get(regions[pool.region].vendor, 1.0)
-    return rate * (ask.spot_goodput_fraction or 0.0) if pool.tier == "spot" else rate
+    book.below("deadline", begin + ask.remaining_units / rate(ask, pool, regions), ask.deadline_hours)
 
 
 def _most(snapshot: Snapshot, pool: PoolState) -> float:
     return pool.own_accelerators + sum(s.capacity / s.draw[pool.id] for s in snapshot.supplies if pool.id in s.draw)
 
 
-def _capacity(book: _Book, snapshot: Snapshot, placement: Placement, used: dict[str, float]) -> None:
+def _capacity(book: Book, snapshot: Snapshot, placement: Placement, used: dict[str, float]) -> None:
     """P1.P and P1.L: what a pool uses comes from its own or is drawn, and no supply gives more than it has."""
     drawn: dict[str, float] = defaultdict(float)
     taken: dict[str, float] = defaultdict(float)
@@ -124,38 +107,7 @@ def _capacity(book: _Book, snapshot: Snapshot, placement: Placement, used: dict[
         book.below("P1.L", taken[supply.id], supply.capacity)
 
 
-def _shares(book: _Book, snapshot: Snapshot, placement: Placement, used: dict[str, float]) -> None:
-    asks = {ask.id: ask for ask in snapshot.asks}
-    regions = {region.id: region for region in snapshot.regions}
-    total = sum(pool.own_accelerators for pool in snapshot.pools)
-    total += sum(s.capacity / min(s.draw.values()) for s in snapshot.supplies if s.draw)
-    for owner, share in snapshot.owner_shares.items():
-        mine = sum(
-            row.count * asks[row.ask].accelerators for row in placement.assignments if asks[row.ask].owner == owner
-        )
-        book.below("P1.O", mine, share * total)
-    if snapshot.max_vendor_fraction is not None:
-        vendors: dict[str, float] = defaultdict(float)
-        for pool in snapshot.pools:
-            vendors[regions[pool.region].vendor] += used[pool.id]
-        for amount in vendors.values():
-            book.below("P1.V", amount, snapshot.max_vendor_fraction * sum(used.values()))
-
-
-def _may_run(snapshot: Snapshot, ask: PlaceAsk, pool: PoolState, region: Region) -> bool:
-    """Whether what runs in its pool could stay there."""
-    fits = pool.domain_accelerators is None or not ask.one_domain or ask.accelerators <= pool.domain_accelerators
-    return (
-        fits
-        and pool.silicon in ask.speed
-        and pool.family in ask.families
-        and (pool.tier != "spot" or bool(ask.spot_goodput_fraction))
-        and all(_allowed(rule, region) for rule in (ask.residency, snapshot.residency))
-        and pool.goodput_fraction * ask.vendor_goodput_fraction.get(region.vendor, 1.0) > 0
-    )
-
-
-def _evictions(book: _Book, snapshot: Snapshot, placement: Placement, placed: dict[str, float]) -> None:
+def _evictions(book: Book, snapshot: Snapshot, placement: Placement, placed: dict[str, float]) -> None:
     """P1.E: nobody is stopped for an ask that was itself stopped, and every stop is told."""
     asks = {ask.id: ask for ask in snapshot.asks}
     regions = {region.id: region for region in snapshot.regions}
@@ -172,7 +124,7 @@ def _evictions(book: _Book, snapshot: Snapshot, placement: Placement, placed: di
             and ask.units_per_hour is None
             and ask.deadline_hours is None
             and not ask.datasets
-            and _may_run(snapshot, ask, pool, regions[pool.region])
+            and may_run(snapshot, ask, pool, regions[pool.region])
         ]
         gone = sum((ask.count - placed[ask.id]) * ask.accelerators for ask in runs)
         everything = sum(a.count * a.accelerators for a in snapshot.asks if a.running_in == pool.id)

@@ -19,6 +19,9 @@ def explanation(placement: Placement, ask: str) -> list[str]:
             f"  Gain {row.gain_usd_per_hour:,.2f} USD per hour at {pool.usd_per_accelerator_hour:,.2f} USD per "
             f"accelerator-hour ({placement.price_note})."
         )
+        if row.seats:
+            on = ", ".join(f"{seat.node} ({seat.accelerators:g})" for seat in row.seats[:8])
+            lines.append(f"  On {on}{f' and {len(row.seats) - 8} more' if len(row.seats) > 8 else ''}.")
         if row.start_after_hours > 0:
             lines.append(f"  Useful work begins after {row.start_after_hours:.1f} hours.")
         if pool.scarcity_usd_per_accelerator_hour > 0:

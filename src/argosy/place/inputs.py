@@ -1,5 +1,9 @@
 """Inputs: a portfolio, a month, prices and asks become a snapshot.
 
+P1.B  A supply with a minimum bill owes its floor: what it delivers times the take-or-pay share, or the level that
+      `owed` says is still to be used. An owed hour costs its usage fee only: the price less that fee is what would be
+      paid for nothing.
+P1.G  Power limits are the policy's over all pools and, for each own site, what has been energised of it.
 P1.I  The internal price of a pool is the plan's where a plan is given. Without one it is what its cheapest capacity
       costs per accelerator-hour by contract, committed fee and usage together. A missing price is an error naming it.
 """
@@ -13,7 +17,7 @@ from argosy.errors import BadInput, Problem
 from argosy.model.ask import Ask
 from argosy.model.portfolio import Portfolio
 from argosy.model.reach import Reach
-from argosy.model.snapshot import PlaceAsk, PoolState, Snapshot, SupplyState
+from argosy.model.snapshot import BurnDown, NodeState, PlaceAsk, PoolState, PowerLimit, Snapshot, SupplyState
 from argosy.model.snapshot_ask import AskLine
 from argosy.model.supply import Supply
 from argosy.units import Month
@@ -52,11 +56,15 @@ def snapshot(
     *,
     plan: PlanRecord | None = None,
     lines: Sequence[AskLine] | None = None,
+    nodes: Sequence[NodeState] = (),
+    owed: Mapping[str, float] | None = None,
     window_hours: float = 24.0,
 ) -> Snapshot:
     """The world of a consistent portfolio (catalogue filled in) in one month.
 
-    Without `lines` the asks are the demand of the workloads in that month. BadInput lists what is missing.
+    `owed` says for contracts how many accelerators (USD per hour for spend) must be in use on average from now on to
+    meet the floor of the running contract year; for others the floor is taken to be met evenly. Without `lines` the
+    asks are the demand of the workloads in that month. BadInput lists what is missing.
     """
     if not 0 <= portfolio.horizon.index(month) < portfolio.horizon.months:
         message = f"{month} is outside the horizon, {portfolio.horizon.start} to {portfolio.horizon.end.plus(-1)}"
@@ -65,6 +73,7 @@ def snapshot(
     pools, supplies = reader.pools()
     asks = reader.demand() if lines is None else reader.lines(lines)
     policy = portfolio.policy
+    reader.check_nodes(nodes, {pool.id for pool in pools})
     return Snapshot(
         window_hours=window_hours,
         price_source="contracts" if plan is None else "plan",
@@ -75,7 +84,10 @@ def snapshot(
         datasets=portfolio.datasets,
         links=portfolio.links,
         residency=policy.residency,
-        max_vendor_fraction=None,
+        max_critical_vendor_fraction=policy.concentration.max_critical_service_fraction,
+        power_limits=reader.power(pools),
+        burn_downs=reader.floors(pools, owed or {}),
+        nodes=tuple(nodes),
     )
 
 
@@ -128,6 +140,7 @@ class _Reader:
                     domain_accelerators=chip.domain_accelerators,
                     usd_per_accelerator_hour=price,
                     goodput_fraction=pool.vendor_goodput_fraction,
+                    facility_kw_per_accelerator=chip.facility_kw or self._built_kw(pool.id),
                 )
             )
         if problems:
@@ -138,6 +151,55 @@ class _Reader:
             for row, size in self.supply
         )
         return tuple(states), supplies
+
+    def _built_kw(self, pool: str) -> float | None:
+        """What own builds in the pool say that one accelerator draws; the most of them."""
+        built = [row.build for row, _ in self.supply if row.build and any(use.pool == pool for use in row.uses)]
+        return max((build.kw_per_accelerator for build in built), default=None)
+
+    def power(self, pools: Sequence[PoolState]) -> tuple[PowerLimit, ...]:
+        """P1.G."""
+        found = []
+        policy = self.portfolio.policy.power
+        if policy is not None and (at := self._latest(policy.max_mw)) is not None:
+            found.append(PowerLimit(id="all", pools=tuple(p.id for p in pools), max_mw=policy.max_mw[at]))
+        for site in self.portfolio.sites:
+            fed = {use.pool for row, _ in self.supply if row.build and row.build.site == site.id for use in row.uses}
+            age = self.at - self.portfolio.horizon.index(site.energised)
+            if fed:
+                ramp = 1.0 if site.ramp_months == 0 else min(1.0, max(0, age + 1) / site.ramp_months)
+                mw = site.max_mw * ramp if age >= 0 else 0.0
+                found.append(PowerLimit(id=site.id, pools=tuple(p.id for p in pools if p.id in fed), max_mw=mw))
+        return tuple(found)
+
+    def floors(self, pools: Sequence[PoolState], owed: Mapping[str, float]) -> tuple[BurnDown, ...]:
+        """P1.B. BadInput when `owed` names a contract that gives nothing in the month."""
+        price = {pool.id: pool.usd_per_accelerator_hour for pool in pools}
+        found = []
+        for row, size in self.supply:
+            if row.commitment is None or row.unit not in ("accelerators", "usd_per_month"):
+                continue
+            level = owed.get(row.contract, size * row.commitment.take_or_pay_fraction)
+            saved = [
+                (price[use.pool] - use.usage_usd_per_accelerator_hour) / use.draw_per_accelerator_hour
+                for use in row.uses
+                if use.pool in price and use.draw_per_accelerator_hour > 0
+            ]
+            unmet = max(0.0, min(saved, default=0.0))
+            if min(level, size) > 0 and unmet > 0:
+                found.append(BurnDown(supply=row.id, owed=min(level, size), unmet_usd_per_unit=unmet))
+        unknown = sorted(set(owed) - {row.contract for row, _ in self.supply})
+        if unknown:
+            message = f"{unknown[0]!r} is no contract with capacity in {self.month}"
+            raise BadInput([Problem("owed", 0, 0, "place.reference", "owed", message)])
+        return tuple(found)
+
+    def check_nodes(self, nodes: Sequence[NodeState], pools: set[str]) -> None:
+        """BadInput for nodes of pools that hold nothing in the month."""
+        unknown = sorted({node.pool for node in nodes} - pools)
+        if unknown:
+            message = f"pool {unknown[0]!r} has no capacity in {self.month}; known: {', '.join(sorted(pools)[:8])}"
+            raise BadInput([Problem("nodes", 0, 0, "place.reference", "pool", message)])
 
     def _latest(self, points: Mapping[Month, float]) -> Month | None:
         past = [m for m in points if m <= self.month]
@@ -202,6 +264,11 @@ class _Reader:
                         "count": float(line.count),
                         "accelerators": float(line.accelerators),
                         "one_domain": line.one_domain,
+                        "spread": line.spread,
+                        "firm_fraction": line.firm_fraction,
+                        "cpu_milli": line.cpu_milli,
+                        "memory_mib": line.memory_mib,
+                        "running_on": line.running_on,
                         "usd_per_unit": row.unserved_usd_per_unit / self.month.hours if value is None else value,
                         "remaining_units": None if hours is None else hours * line.accelerators,
                         "deadline_hours": line.deadline_hours,
@@ -247,6 +314,7 @@ class _Reader:
             vendor_goodput_fraction=row.vendor_goodput_fraction,
             residency=workload.residency,
             home=row.home,
+            critical=row.critical,
             # Demand that flows reads data by the unit; an ask of its own reads the whole dataset where it runs.
             datasets=() if row.dataset is None or "units_per_hour" in own else (row.dataset,),
             data_gib_per_unit=row.data_gib_per_unit / self.month.hours,

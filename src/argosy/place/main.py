@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from argosy.errors import CheckFailed
 from argosy.model.placement import Placement
 from argosy.model.snapshot import Objective, Snapshot
 from argosy.place import result
 from argosy.place.check import check
-from argosy.place.solve import solve
-from argosy.place.world import reduce
+from argosy.place.seats import MOST_SOLVES, Pools, Seated
+from argosy.place.solve import Solution, solve
+from argosy.place.world import World, reduce
 from argosy.settings import Settings
 
 TOLERANCE = 1e-6
@@ -26,11 +29,34 @@ def place(
     BadInput names what is missing (a link, a price, remaining work); CheckFailed when the recount without the solver
     finds a rule violated; such a placement is never given.
     """
-    solution = solve(reduce(snapshot, objective), settings or Settings(), gap)
-    made = result.placement(solution, _NOTES[snapshot.price_source], gap)
+    solution, seated = decide(reduce(snapshot, objective), settings or Settings(), gap)
+    made = result.placement(solution, _NOTES[snapshot.price_source], gap, seated)
     residual = check(snapshot, made)
     worst = max(residual.values(), default=0.0)
     if worst > TOLERANCE:
         rule = max(residual, key=lambda name: residual[name])
         raise CheckFailed(f"the placement does not survive the recount: {rule} is violated by {worst:.3g}")
     return made.model_copy(update={"worst_residual": worst})
+
+
+def decide(world: World, settings: Settings, gap: float) -> tuple[Solution, Seated | None]:
+    """P2.8: the value layer and the packing layer in turn, until all that is placed has a seat."""
+    solution = solve(world, settings, gap)
+    pools = Pools(world)
+    if not pools.nodes or not world.integral:
+        return solution, None
+    room = np.full(world.rate.shape, np.inf)
+    words: dict[tuple[int, int], str] = {}
+    for solves in range(1, MOST_SOLVES + 2):
+        seated = pools.seat(np.round(solution.share))
+        seated.solves = solves
+        words |= seated.words
+        if not seated.refused:
+            seated.words = words
+            return solution, seated
+        for (c, p), count in seated.refused.items():
+            room[c, p] = round(float(solution.share[c, p])) - count
+        if solves == MOST_SOLVES:
+            room = np.minimum(room, pools.staying())
+        solution = solve(world, settings, gap, room)
+    raise AssertionError("what runs in a packed pool and nothing else did not fit there")

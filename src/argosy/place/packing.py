@@ -85,6 +85,15 @@ class Packer:
             done = kernel.run(self.policy, *world, np.array([c]), np.array([chance]), where, taken) == 1
         return Seat(tuple(where.tolist()), taken) if done else None
 
+    def put_on(self, c: int, n: int) -> Seat | None:
+        """Place one member of class `c` on node `n`; None when it does not fit there."""
+        if not np.isfinite(self.scores.value[c, n]):
+            return None
+        taken = np.zeros((1, self.inputs.nodes.free.shape[1]), dtype=np.int64)
+        kernel.take(self.inputs.nodes, self.inputs.classes, c, n, self.scores.device[c, n], taken[0])
+        self._rescore(n)
+        return Seat((n,), taken)
+
     def remove(self, c: int, seat: Seat) -> None:
         """Give back what an ask of class `c` took."""
         for n, taken in zip(seat.nodes, seat.taken, strict=True):

@@ -48,10 +48,11 @@ class PackingInputs:
         )
 
 
-def packing_inputs(fleet: pl.DataFrame, asks: pl.DataFrame) -> PackingInputs:
+def packing_inputs(fleet: pl.DataFrame, asks: pl.DataFrame, weights: Floats | None = None) -> PackingInputs:
     """Arrays for a fleet of `Node` rows and the `TraceAsk` rows that may come; their mix is what is expected (P2.1).
 
-    An ask without CPU or memory in the trace wants none of it. An empty fleet or no ask is an AssertionError.
+    `weights` (asks,) says how often each is expected; once each where it is absent. An ask without CPU or memory in the
+    trace wants none of it. An empty fleet or no ask is an AssertionError.
     """
     assert min(len(fleet), len(asks)) > 0, "there is nothing to pack"
     filled = asks.select(
@@ -62,13 +63,16 @@ def packing_inputs(fleet: pl.DataFrame, asks: pl.DataFrame) -> PackingInputs:
     chips = tuple(sorted(fleet["silicon"].unique().to_list()))
     classes, profiles = _classes(requests, chips)
     nodes = _nodes(fleet, chips, groups=int(classes.group.max()) + 1)
-    weight = requests["len"].to_numpy() / len(asks)
+    of = class_of["class"].to_numpy().astype(np.int64)
+    weight = np.bincount(of, weights=weights, minlength=len(requests)) / (
+        len(asks) if weights is None else weights.sum()
+    )
     return PackingInputs(
         nodes=nodes,
         classes=classes,
         typical=_typical(classes, profiles, weight, nodes),
         requests=requests,
-        class_of=class_of["class"].to_numpy().astype(np.int64),
+        class_of=of,
         silicon=chips,
         scale=np.array(
             [max(1.0, float(most)) for most in (nodes.cpu.max(), nodes.memory.max(), nodes.devices.max() * WHOLE)]

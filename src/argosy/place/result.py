@@ -2,8 +2,7 @@
 
 P1.R  The runner-up of an assignment is the pool with the next best gain less scarcity price; what it would lose is the
       difference at the scarcity prices of this placement.
-P1.X  An ask that does not run has an excuse for every pool's obstacle, grouped by rule, and for the pools it could use
-      either the capacity that is short or the price that is above its value.
+What does not run has excuses, which `excuses` finds.
 """
 
 from __future__ import annotations
@@ -15,32 +14,28 @@ from importlib.metadata import version
 import numpy as np
 
 from argosy.model.decision import Excuse
-from argosy.model.placement import Assignment, Change, Draw, Eviction, Placement, PoolUse, Transfer, Unplaced
+from argosy.model.placement import (
+    Assignment,
+    Change,
+    Draw,
+    Eviction,
+    LimitUse,
+    Placement,
+    PoolUse,
+    Transfer,
+    Unplaced,
+)
+from argosy.place.excuses import Reasons
+from argosy.place.seats import Seated
 from argosy.place.solve import Solution
-from argosy.place.world import NONE, Floats
+from argosy.place.world import NONE
 
 SMALL = 1e-7
-_REMEDY = {
-    "pool": "widen the pools that it may use",
-    "silicon": "measure it there (speed), or add a pool with silicon it has been measured on",
-    "family": "port it to that family",
-    "residency": "widen the residency rule, or add capacity in an allowed region",
-    "spot": "give it a spot_goodput_fraction",
-    "link": "write p50_gbit_per_second of that link under links",
-    "cordon": "uncordon the pool",
-    "domain": "free a larger domain, or let the gang span domains",
-    "goodput": "repair the pool, or use another",
-    "deadline": "start earlier, ask for more accelerators, or move the deadline",
-}
-_NEAR = (
-    *("P1.P", "price", "deadline", "link", "cordon", "domain"),
-    *("spot", "goodput", "family", "silicon", "residency", "pool"),
-)
 
 
-def placement(solution: Solution, note: str, asked_gap: float) -> Placement:
+def placement(solution: Solution, note: str, asked_gap: float, seated: Seated | None = None) -> Placement:
     """The decision, before its recount (`worst_residual` is filled in by `main`)."""
-    reader = _Reader(solution)
+    reader = _Reader(solution, seated)
     world = reader.world
     return Placement(
         status="optimal" if solution.gap <= asked_gap + 1e-12 else "feasible",
@@ -52,18 +47,21 @@ def placement(solution: Solution, note: str, asked_gap: float) -> Placement:
         price_note=note,
         inputs_hash=hashlib.sha256(world.snapshot.model_dump_json().encode()).hexdigest(),
         solver=f"HiGHS {version('highspy')}",
+        solves=1 if seated is None else seated.solves,
         worst_residual=0.0,
         assignments=tuple(reader.assignments()),
         evictions=tuple(reader.evictions()),
         transfers=tuple(reader.transfers()),
         pools=tuple(reader.pools()),
+        limits=tuple(reader.limits()),
         draws=tuple(reader.draws()),
         unplaced=tuple(reader.unplaced()),
     )
 
 
 class _Reader:
-    def __init__(self, solution: Solution) -> None:
+    def __init__(self, solution: Solution, seated: Seated | None) -> None:
+        self.seated = seated
         self.solution, self.world = solution, solution.program.world
         self.ids = [pool.id for pool in self.world.snapshot.pools]
         share = solution.share
@@ -73,11 +71,17 @@ class _Reader:
         self.share = np.where(share > SMALL, share, 0.0)
         self.use = self.world.accelerators @ self.share
         self.per_ask = self._spread()
+        self.reasons = Reasons(solution, self.use, {} if seated is None else seated.words)
 
     def _spread(self) -> list[tuple[int, int, int, float]]:
-        """(ask, class, pool, count): the class's shares dealt out to its asks in their order."""
+        """(ask, class, pool, count): the class's shares dealt out to its asks, in their order or as parts of time."""
         out = []
         for c, members in enumerate(self.world.members):
+            if not self.world.integral:
+                of = {i: self.world.snapshot.asks[i].count / self.world.count[c] for i in members}
+                shares = [(p, float(self.share[c, p])) for p in np.flatnonzero(self.share[c]).tolist()]
+                out += [(i, c, p, amount * of[i]) for i in members for p, amount in shares]
+                continue
             each = self.world.want[c] / self.world.count[c]
             left = {i: self.world.snapshot.asks[i].count * each for i in members}
             for p in np.flatnonzero(self.share[c]).tolist():
@@ -96,21 +100,32 @@ class _Reader:
         value = world.rate[c, p] * world.ask(c).usd_per_unit
         return float(value - pool.usd_per_accelerator_hour * world.accelerators[c])
 
-    def _net(self, c: int) -> Floats:
-        """(P,) gain per hour of one ask less the scarcity price of its accelerators; -inf where it may not run."""
-        world = self.world
-        net = world.gain[c] / world.snapshot.window_hours - self.solution.scarcity * world.accelerators[c]
-        return np.asarray(np.where(world.rate[c] > 0, net, -np.inf))
+    def _priced(self, c: int, p: int) -> float:
+        """USD per hour that the limits which one ask takes from are worth to others."""
+        return float(self.world.gain[c, p] / self.world.snapshot.window_hours - self.solution.net[c, p])
+
+    def limits(self) -> list[LimitUse]:
+        """All rows that bind several pools or classes together."""
+        out = []
+        for limit, dual in zip(self.solution.program.limits, self.solution.duals.tolist(), strict=True):
+            used, most = limit.amounts(self.solution.columns)
+            out.append(
+                LimitUse(
+                    rule=limit.rule, limit=limit.name, used=used, most=most, unit=limit.unit, dual_usd_per_unit=dual
+                )
+            )
+        return out
 
     def assignments(self) -> list[Assignment]:
         """One row per ask and pool."""
         out = []
+        deal = None if self.seated is None else self.seated.deal()
         for i, c, p, count in self.per_ask:
             ask = self.world.snapshot.asks[i]
             change: Change = (
                 "start" if ask.running_in is None else "stay" if ask.running_in == self.ids[p] else "migrate"
             )
-            net = self._net(c)
+            net = self.solution.net[c]
             second = net.copy()
             second[p] = -np.inf
             other = int(np.argmax(second)) if np.isfinite(second).any() else NONE
@@ -126,6 +141,7 @@ class _Reader:
                     runner_up=None if other == NONE else self.ids[other],
                     runner_up_loss_usd_per_hour=None if other == NONE else float(net[p] - net[other]),
                     why_not=None if other == NONE else self._against(c, p, other),
+                    seats=() if deal is None else deal.take(c, p, round(count)),
                 )
             )
         return out
@@ -135,7 +151,7 @@ class _Reader:
         world, pools = self.world, self.world.snapshot.pools
         size = world.accelerators[c]
         price = (pools[other].usd_per_accelerator_hour - pools[p].usd_per_accelerator_hour) * size
-        scarce = float(self.solution.scarcity[other] - self.solution.scarcity[p]) * size
+        scarce = self._priced(c, other) - self._priced(c, p)
         work = float(world.rate[c, p] - world.rate[c, other]) * world.ask(c).usd_per_unit
         wait = float(world.delay[c, other] - world.delay[c, p])
         parts = {
@@ -232,7 +248,7 @@ class _Reader:
                 ask = self.world.snapshot.asks[i]
                 left = ask.count - placed[i]
                 if left > max(SMALL, 1e-6 * ask.count) and self.world.integral:
-                    excuses = self._excuses(c) if excuses is None else excuses
+                    excuses = self.reasons.of(c) if excuses is None else excuses
                     out.append(
                         Unplaced(
                             ask=ask.id,
@@ -241,50 +257,3 @@ class _Reader:
                         )
                     )
         return out
-
-    def _excuses(self, c: int) -> tuple[Excuse, ...]:
-        world = self.world
-        ask = world.ask(c)
-        found: list[Excuse] = []
-        by_rule: dict[str, list[tuple[str, str]]] = defaultdict(list)
-        for p, obstacle in enumerate(world.obstacle[c]):
-            if obstacle is not None:
-                rule, _, words = obstacle.partition(": ")
-                by_rule[rule].append((self.ids[p], words))
-        for rule, rows in by_rule.items():
-            where = ", ".join(name for name, _ in rows[:4]) + (f" and {len(rows) - 4} more" if len(rows) > 4 else "")
-            found.append(Excuse(subject=ask.id, rule=rule, limit=f"{where}: {rows[0][1]}", remedy=_REMEDY[rule]))
-        for p in np.flatnonzero(world.rate[c] > 0).tolist():
-            found.append(self._short_or_dear(c, p))
-        return tuple(sorted(found, key=lambda e: (_NEAR.index(e.rule), e.short or 0.0)))
-
-    def _short_or_dear(self, c: int, p: int) -> Excuse:
-        world, ask, name = self.world, self.world.ask(c), self.ids[p]
-        pool = world.snapshot.pools[p]
-        value = float(world.rate[c, p] * ask.usd_per_unit / world.accelerators[c])
-        free = max(0.0, float(world.most[p] - self.use[p]))
-        if world.objective == "value" and world.gain[c, p] <= 0:
-            return Excuse(
-                subject=ask.id,
-                rule="price",
-                limit=f"{name}: an accelerator-hour is worth {value:,.2f} USD to it and costs "
-                f"{pool.usd_per_accelerator_hour:,.2f}",
-                short=pool.usd_per_accelerator_hour - value if value < pool.usd_per_accelerator_hour else None,
-                unit="USD per accelerator-hour" if value < pool.usd_per_accelerator_hour else None,
-                remedy="raise its value, wait for a lower internal price, or keep it running longer than the window",
-            )
-        short = max(0.0, ask.accelerators - free)
-        offer = pool.usd_per_accelerator_hour + float(self.solution.scarcity[p])
-        fits = ask.accelerators <= world.most[p] + SMALL
-        bid = f", or bid above {offer:,.2f} USD per accelerator-hour" if fits else ", or ask for a smaller gang"
-        return Excuse(
-            subject=ask.id,
-            rule="P1.P",
-            limit=f"{name}: insufficient unused accelerators, {ask.accelerators:g} wanted and {free:g} of "
-            f"{world.most[p]:g} free"
-            if short
-            else f"{name}: what is free is held by a shared supply, a team's or vendor's share, or data on its way",
-            short=short or None,
-            unit="accelerators" if short else None,
-            remedy=f"add {short:g} accelerators there{bid}" if short else "widen the limit named",
-        )

@@ -9,12 +9,14 @@ After t the rest of the capacity is given to whoever makes the most of it, so th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from argosy.errors import BadInput, Problem, SolverError
-from argosy.place.program import Program, Solver, build, fair_rows, place_bonus
+from argosy.place.program import build, fair_rows, place_bonus
+from argosy.place.rows import Program
+from argosy.place.solver import Solver
 from argosy.place.world import Floats, World
 from argosy.settings import Settings
 
@@ -31,6 +33,10 @@ class Solution:
     gap: float
     scarcity: Floats
     """(P,) dual of P1.P for each accelerator-hour, USD (0 for fair objectives)."""
+    duals: Floats
+    """(limits,) dual of each limit for each unit and hour, USD; 0 for fair objectives and cost."""
+    net: Floats
+    """(C, P) gain per hour of one ask less the price of every limit it takes from; -inf where it may not run."""
 
     @property
     def share(self) -> Floats:
@@ -49,12 +55,15 @@ class Solution:
     @property
     def ordered(self) -> Floats:
         """(W,) ways that are ordered."""
-        return self.columns[self.program.first_z : self.program.t]
+        return self.columns[self.program.first_z : self.program.first_unmet]
 
 
-def solve(world: World, settings: Settings, gap: float) -> Solution:
-    """The best placement. SolverError when there is none that keeps all rules, which only fixed asks can cause."""
-    program = build(world)
+def solve(world: World, settings: Settings, gap: float, room: Floats | None = None) -> Solution:
+    """The best placement, with at most `room` (C, P) of each class in each pool where that is given.
+
+    SolverError when there is none that keeps all rules, which only fixed asks can cause.
+    """
+    program = build(world, room)
     if world.integral:
         program.lower[program.t] = program.upper[program.t] = 0.0
         return _whole(program, settings, gap)
@@ -68,12 +77,34 @@ def _whole(program: Program, settings: Settings, gap: float) -> Solution:
     columns, value, reached = solver.columns(), solver.objective(), solver.gap()
     # The prices of scarcity are those of the relaxation: an integer program has none of its own.
     solver.relax()
-    scarcity = np.zeros(len(program.world.capacity))
+    found = _plain(program, columns, value)
     if program.world.objective == "cost":
-        value = _cost(program, columns)
-    elif solver.run():
-        scarcity = np.maximum(0.0, solver.duals()[program.pool_rows()]) / program.world.snapshot.window_hours
-    return Solution(program, columns, value, reached, scarcity)
+        return replace(found, objective_value=_cost(program, columns), gap=reached)
+    if not solver.run():
+        return replace(found, gap=reached)
+    hours, rows = program.world.snapshot.window_hours, solver.duals()
+    own = np.zeros(len(program.world.count))
+    for r, (rule, c) in enumerate(program.rows.label):
+        if rule == "P1.A":
+            own[c] = rows[r]
+    # What a column would add beside its price for the class itself: all other prices are in it.
+    net, (of, pool) = np.full(program.world.rate.shape, -np.inf), program.cell
+    net[of, pool] = (solver.reduced()[: len(of)] + program.world.weigh[of, pool] * own[of]) / hours
+    return replace(
+        found,
+        gap=reached,
+        scarcity=np.maximum(0.0, rows[program.pool_rows()]) / hours,
+        duals=np.abs(rows[[limit.row for limit in program.limits]]) / hours,
+        net=net,
+    )
+
+
+def _plain(program: Program, columns: Floats, value: float) -> Solution:
+    """A solution without prices."""
+    world = program.world
+    net = np.where(world.rate > 0, world.gain / world.snapshot.window_hours, -np.inf)
+    scarcity, duals = np.zeros(len(world.capacity)), np.zeros(len(program.limits))
+    return Solution(program, columns, value, 0.0, scarcity, duals, np.asarray(net))
 
 
 def _cost(program: Program, columns: Floats) -> float:
@@ -177,8 +208,8 @@ def _rest(program: Program, solver: Solver, value: float, t: float | None) -> So
     solver.costs(cost)
     if not solver.try_run():
         # The fair part stands by itself; what could be added to it is small or numerically out of reach.
-        return Solution(program, held, float(value), 0.0, np.zeros(len(world.capacity)))
-    return Solution(program, solver.columns(), float(value), 0.0, np.zeros(len(world.capacity)))
+        return _plain(program, held, float(value))
+    return _plain(program, solver.columns(), float(value))
 
 
 def _solver(program: Program, settings: Settings, gap: float) -> Solver:

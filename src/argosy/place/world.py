@@ -96,6 +96,12 @@ class World:
         return self.objective not in _FAIR
 
     @cached_property
+    def vendors(self) -> tuple[str, ...]:
+        """(P,) vendor of each pool."""
+        of = {region.id: region.vendor for region in self.snapshot.regions}
+        return tuple(of[pool.region] for pool in self.snapshot.pools)
+
+    @cached_property
     def most(self) -> Floats:
         """(P,) most accelerators that each pool could hold if it had all of every supply it may draw on."""
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -201,8 +207,37 @@ class _Reduction:
         for pool in self.snapshot.pools:
             if pool.region not in self.regions:
                 self._problem("place.reference", f"pools.{pool.id}", f"region {pool.region!r} is not known")
+        self._check_limits()
         if self.problems:
             raise BadInput(list(self.problems.values()))
+
+    def _check_limits(self) -> None:
+        snapshot = self.snapshot
+        lines = {supply.id for supply in snapshot.supplies}
+        for floor in snapshot.burn_downs:
+            if floor.supply not in lines:
+                self._problem("place.reference", "burn_downs", f"supply {floor.supply!r} is not known")
+        for limit in snapshot.power_limits:
+            for name in limit.pools:
+                if name not in self.pool_at:
+                    self._problem("place.reference", f"power_limits.{limit.id}", f"pool {name!r} is not known")
+                elif snapshot.pools[self.pool_at[name]].facility_kw_per_accelerator is None:
+                    message = f"power limit {limit.id} needs the facility power of one accelerator of pool {name}"
+                    self._problem("power.missing", f"pools.{name}.facility_kw_per_accelerator", message)
+        packed = {node.pool for node in snapshot.nodes}
+        names = {node.id for node in snapshot.nodes}
+        for name in sorted(packed - set(self.pool_at)):
+            self._problem("place.reference", "nodes", f"pool {name!r} is not known")
+        for i, ask in enumerate(snapshot.asks):
+            for name in ask.running_on:
+                if name not in names:
+                    self._problem("place.reference", f"asks.{i}.running_on", f"{ask.id}: node {name!r} is not known")
+            if ask.running_in in packed and ask.units_per_hour is None and not ask.running_on:
+                message = f"{ask.id} runs in {ask.running_in}, whose nodes are known, but not on which of them"
+                self._problem("place.running_on", f"asks.{i}.running_on", message)
+            if packed and ask.accelerators > 1 and ask.accelerators % 1:
+                message = f"{ask.id}: {ask.accelerators:g} accelerators are neither whole ones nor a share of one"
+                self._problem("place.share", f"asks.{i}.accelerators", message)
 
     def _problem(self, code: str, field: str, message: str) -> None:
         self.problems.setdefault(message, Problem("snapshot", 0, 0, code, field, message))
@@ -214,10 +249,16 @@ class _Reduction:
             left_out |= {"weight", "attained_units", "elapsed_hours"}
         if not self.snapshot.owner_shares:
             left_out.add("owner")
+        if self.snapshot.max_critical_vendor_fraction is None:
+            left_out.add("critical")
         kept = [name for name in PlaceAsk.model_fields if name not in left_out]
         found: dict[tuple[object, ...], list[int]] = {}
         for i, ask in enumerate(self.snapshot.asks):
-            found.setdefault(tuple(_plain(getattr(ask, name)) for name in kept), []).append(i)
+            key = tuple(_plain(getattr(ask, name)) for name in kept)
+            if ask.spread is not None or ask.firm_fraction > 0:
+                # P1.H and P1.Q speak of the replicas of one ask.
+                key = (*key, ask.id)
+            found.setdefault(key, []).append(i)
         return list(found.values())
 
     def _cell(

@@ -1,0 +1,31 @@
+"""The nodes of a fleet as a table: what `argosy place --nodes` reads.
+
+Columns `id,pool,accelerators[,domain,cpu_milli,memory_mib]`, CSV (also `.gz`) or Parquet. A table with a problem gives
+one error with file and line and nothing is loaded.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+from argosy.files.traces._table import read, refuse
+from argosy.model.snapshot import NodeState
+
+
+def nodes(path: str) -> tuple[NodeState, ...]:
+    """The nodes; an empty cell of a column in brackets is unknown, which does not bind."""
+    columns = {
+        "id": pl.String,
+        "pool": pl.String,
+        "accelerators": pl.Int64,
+        "domain": pl.String,
+        "cpu_milli": pl.Int64,
+        "memory_mib": pl.Int64,
+    }
+    optional = ("domain", "cpu_milli", "memory_mib")
+    table = read(path, columns, optional=optional, empty=optional)
+    refuse(path, table, pl.col("id").is_duplicated(), "id", "the name stands here twice")
+    refuse(path, table, ~pl.col("accelerators").is_between(0, 1024), "accelerators", "0 to 1024 are possible")
+    for name in ("cpu_milli", "memory_mib"):
+        refuse(path, table, pl.col(name) < 0, name, "an amount is below 0")
+    return tuple(NodeState.model_validate(row) for row in table.select(list(columns)).iter_rows(named=True))

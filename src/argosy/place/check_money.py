@@ -1,0 +1,106 @@
+"""Recount of what a placement is worth: value and cost in USD, progress of the worst off; from the records alone."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+
+from argosy.model.link import Link
+from argosy.model.placement import Assignment, Placement
+from argosy.model.region import Region
+from argosy.model.routes import link_between
+from argosy.model.snapshot import PlaceAsk, PoolState, Snapshot
+from argosy.place.check_limits import Book, may_run, rate
+
+GBIT_PER_GIB = 2**30 * 8 / 1e9
+LEAST_MOVE_FRACTION = 1e-3
+
+
+def check_money(book: Book, snapshot: Snapshot, placement: Placement) -> None:
+    """The objective's value again: USD for value and cost, copies and missed floors included; t for max_min."""
+    asks = {ask.id: ask for ask in snapshot.asks}
+    pools = {pool.id: pool for pool in snapshot.pools}
+    regions = {region.id: region for region in snapshot.regions}
+    if placement.objective == "max_min":
+        _worst_off(book, snapshot, placement)
+        return
+    if placement.objective not in ("value", "cost"):
+        return
+    total = 0.0
+    for row in placement.assignments:
+        gain, paid, move = _row(snapshot, asks[row.ask], pools[row.pool], regions, row)
+        total += row.count * (gain - move if placement.objective == "value" else -paid - move)
+    total -= sum(transfer.usd for transfer in placement.transfers)
+    owed = {floor.supply: floor for floor in snapshot.burn_downs}
+    met: dict[str, float] = defaultdict(float)
+    draw = {supply.id: supply.draw for supply in snapshot.supplies}
+    for taken in placement.draws:
+        met[taken.supply] += taken.accelerators * draw[taken.supply][taken.pool]
+    for name, floor in owed.items():
+        total -= max(0.0, floor.owed - met[name]) * floor.unmet_usd_per_unit * snapshot.window_hours
+    sign = 1.0 if placement.objective == "value" else -1.0
+    scale = sum(abs(row.gain_usd_per_hour) for row in placement.assignments) * snapshot.window_hours + 1.0
+    book.below("money", abs(placement.objective_value - sign * total) / max(scale, abs(total)), 0.0)
+
+
+def _row(
+    snapshot: Snapshot, ask: PlaceAsk, pool: PoolState, regions: Mapping[str, Region], row: Assignment
+) -> tuple[float, float, float]:
+    """P1.4 without the cost of a move; what its accelerators cost (the objective cost); the cost of a move, P3.1."""
+    region = regions[pool.region]
+    per_hour = rate(ask, pool, regions)
+    window, begin = snapshot.window_hours, row.start_after_hours
+    stays = ask.running_in == pool.id
+    left = float("inf") if ask.remaining_units is None else ask.remaining_units / per_hour
+    busy = min(max(0.0, window - begin), left)
+    egress = 0.0
+    if ask.home not in (None, region.id) and ask.data_gib_per_unit > 0 and not ask.datasets:
+        egress = _link(snapshot, regions, str(ask.home), region.id).usd_per_gib * ask.data_gib_per_unit
+    carry = 0.0
+    if ask.running_in is not None and ask.checkpoint_gib > 0:
+        start = next(p.region for p in snapshot.pools if p.id == ask.running_in)
+        if start != region.id:
+            carry = _link(snapshot, regions, start, region.id).usd_per_gib * ask.checkpoint_gib
+    price = pool.usd_per_accelerator_hour * ask.accelerators
+    move = 0.0
+    if ask.running_in is not None and not stays:
+        lost = max(0.0, min(begin, window)) * per_hour * ask.usd_per_unit
+        move = (carry + lost) * snapshot.hysteresis_fraction
+        move += LEAST_MOVE_FRACTION * window * per_hour * ask.usd_per_unit
+    paid = price * (busy + (0.0 if stays else ask.restart_hours))
+    gain = busy * per_hour * (ask.usd_per_unit - egress) - paid - carry
+    return gain, price * min(window, left), move
+
+
+def _link(snapshot: Snapshot, regions: Mapping[str, Region], start: str, end: str) -> Link:
+    link = link_between(snapshot.links, regions[start], regions[end])
+    assert link is not None, "a way without a price was used"
+    return link
+
+
+def _worst_off(book: Book, snapshot: Snapshot, placement: Placement) -> None:
+    """P1.M: nobody makes less progress, over a proportional share of all pools it may use and its weight, than is told.
+
+    What has data to wait for or a deadline, runs, or has a cordoned pool is left out: its open pools are not recounted.
+    """
+    regions = {region.id: region for region in snapshot.regions}
+    pools = {pool.id: pool for pool in snapshot.pools}
+    asks = {ask.id: ask for ask in snapshot.asks}
+    most = {pool.id: pool.own_accelerators for pool in snapshot.pools}
+    for supply in snapshot.supplies:
+        for name, takes in supply.draw.items():
+            most[name] += supply.capacity / takes
+    done: dict[str, float] = defaultdict(float)
+    for row in placement.assignments:
+        done[row.ask] += row.count * rate(asks[row.ask], pools[row.pool], regions)
+    for ask in snapshot.asks:
+        if ask.datasets or ask.deadline_hours is not None or ask.running_in is not None:
+            continue
+        open_to = [p for p in snapshot.pools if may_run(snapshot, ask, p, regions[p.region])]
+        total = sum(most[p.id] for p in open_to)
+        if total <= 0 or any(p.cordoned for p in snapshot.pools):
+            continue
+        equal = sum(most[p.id] * rate(ask, p, regions) for p in open_to) / total
+        if equal > 0:
+            least = placement.objective_value * ask.weight * equal * ask.count
+            book.below("P1.M", (least - done[ask.id]) / least if least > 0 else 0.0, 0.0)

@@ -1,0 +1,196 @@
+"""Excuses: why an ask does not run, pool by pool, and what would unblock it.
+
+P1.X  An ask that does not run has an excuse for every pool's obstacle, grouped by rule, and for each pool it could use
+      what stands in the way there: too few accelerators free, a fragmented pool, a limit with its name and what is left
+      of it, or a price above its value.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+
+import numpy as np
+
+from argosy.model.decision import Excuse
+from argosy.place.limits import REMEDY
+from argosy.place.rows import Limit
+from argosy.place.solve import Solution
+from argosy.place.world import Floats
+
+SMALL = 1e-7
+_OBSTACLE_REMEDY = {
+    "pool": "widen the pools that it may use",
+    "silicon": "measure it there (speed), or add a pool with silicon it has been measured on",
+    "family": "port it to that family",
+    "residency": "widen the residency rule, or add capacity in an allowed region",
+    "spot": "give it a spot_goodput_fraction",
+    "link": "write p50_gbit_per_second of that link under links",
+    "cordon": "uncordon the pool",
+    "domain": "free a larger domain, or let the gang span domains",
+    "goodput": "repair the pool, or use another",
+    "deadline": "start earlier, ask for more accelerators, or move the deadline",
+}
+_NEAR = (
+    "P1.P",
+    "fragmented",
+    *REMEDY,
+    "price",
+    "deadline",
+    "link",
+    "cordon",
+    "domain",
+    "spot",
+    "goodput",
+    "family",
+    "silicon",
+    "residency",
+    "pool",
+)
+
+
+class Reasons:
+    """Reads one solution; `use` (P,) accelerators in use, `fragmented` (class, pool) to what the packing found."""
+
+    def __init__(self, solution: Solution, use: Floats, fragmented: Mapping[tuple[int, int], str]) -> None:
+        self.solution, self.world, self.use, self.fragmented = solution, solution.program.world, use, fragmented
+        self.ids = [pool.id for pool in self.world.snapshot.pools]
+        of, pool = solution.program.cell
+        self.column = {(c, p): j for j, (c, p) in enumerate(zip(of.tolist(), pool.tolist(), strict=True))}
+        self.left: dict[str, float] = {}
+        for limit in solution.program.limits:
+            used, most = limit.amounts(solution.columns)
+            self.left[f"{limit.rule} {limit.name}"] = most - used
+
+    def of(self, c: int) -> tuple[Excuse, ...]:
+        """The excuses of a class, the nearest to a start first."""
+        world = self.world
+        ask = world.ask(c)
+        found: list[Excuse] = []
+        by_rule: dict[str, list[tuple[str, str]]] = defaultdict(list)
+        for p, obstacle in enumerate(world.obstacle[c]):
+            if obstacle is not None:
+                rule, _, words = obstacle.partition(": ")
+                by_rule[rule].append((self.ids[p], words))
+        for rule, rows in by_rule.items():
+            where = ", ".join(name for name, _ in rows[:4]) + (f" and {len(rows) - 4} more" if len(rows) > 4 else "")
+            remedy = _OBSTACLE_REMEDY[rule]
+            found.append(Excuse(subject=ask.id, rule=rule, limit=f"{where}: {rows[0][1]}", remedy=remedy))
+        for p in np.flatnonzero(world.rate[c] > 0).tolist():
+            found += self._pool(c, p)
+        return tuple(sorted(found, key=lambda e: (_NEAR.index(e.rule), e.short or 0.0)))
+
+    def _pool(self, c: int, p: int) -> list[Excuse]:
+        """What stands in the way in a pool that the class could use."""
+        world, ask, name = self.world, self.world.ask(c), self.ids[p]
+        if (c, p) in self.fragmented:
+            words = f"{name}: fragmented: {self.fragmented[c, p]}"
+            remedy = "drain a node or domain there, or ask for less"
+            return [Excuse(subject=ask.id, rule="fragmented", limit=words, remedy=remedy)]
+        if self._dear(c, p):
+            return [self._price(c, p)]
+        pool, size = world.snapshot.pools[p], float(world.accelerators[c])
+        free = max(0.0, float(world.most[p] - self.use[p]))
+        if size > free + SMALL:
+            offer = pool.usd_per_accelerator_hour + float(self.solution.scarcity[p])
+            fits = size <= world.most[p] + SMALL
+            bid = f", or bid above {offer:,.2f} USD per accelerator-hour" if fits else ", or ask for a smaller gang"
+            return [
+                Excuse(
+                    subject=ask.id,
+                    rule="P1.P",
+                    limit=f"{name}: insufficient unused accelerators, {size:g} wanted and {free:g} of "
+                    f"{world.most[p]:g} free",
+                    short=size - free,
+                    unit="accelerators",
+                    remedy=f"add {size - free:g} accelerators there{bid}",
+                )
+            ]
+        return (
+            self._limits(c, p)
+            or self._too_few_domains(c, p)
+            or [
+                Excuse(
+                    subject=ask.id,
+                    rule="price",
+                    limit=f"{name}: what is free is worth more to others, or copies of its data cost too much",
+                    remedy="raise its value, or add capacity",
+                )
+            ]
+        )
+
+    def _dear(self, c: int, p: int) -> bool:
+        """Whether one more there would lose money even if nobody else wanted anything."""
+        if self.world.objective != "value":
+            return False
+        hours = self.world.snapshot.window_hours
+        return bool(self.world.gain[c, p] <= 0 and self.solution.net[c, p] * hours <= SMALL)
+
+    def _price(self, c: int, p: int) -> Excuse:
+        world, ask, price = self.world, self.world.ask(c), self.world.snapshot.pools[p].usd_per_accelerator_hour
+        value = float(world.rate[c, p] * ask.usd_per_unit / world.accelerators[c])
+        short = price - value if value < price else None
+        return Excuse(
+            subject=ask.id,
+            rule="price",
+            limit=f"{self.ids[p]}: an accelerator-hour is worth {value:,.2f} USD to it and costs {price:,.2f}",
+            short=short,
+            unit=None if short is None else "USD per accelerator-hour",
+            remedy="raise its value, wait for a lower internal price, or keep it running longer than the window",
+        )
+
+    def _limits(self, c: int, p: int) -> list[Excuse]:
+        """The named limits without enough left for one more there."""
+        found = []
+        for limit in self.solution.program.limits:
+            if limit.rule == "P1.B":
+                continue
+            left, takes = max(0.0, self.left[f"{limit.rule} {limit.name}"]), self._takes(limit, c, p)
+            if takes > left + SMALL * max(1.0, limit.constant):
+                words = f"{limit.name} has {left:,.6g} of {limit.unit} left and {takes:,.6g} are wanted"
+                found.append(
+                    Excuse(
+                        subject=self.world.ask(c).id,
+                        rule=limit.rule,
+                        limit=f"{self.ids[p]}: {words}",
+                        short=takes - left,
+                        unit=limit.unit,
+                        remedy=REMEDY[limit.rule],
+                    )
+                )
+        return found
+
+    def _too_few_domains(self, c: int, p: int) -> list[Excuse]:
+        """P1.H, where nothing runs because it could not run in enough failure domains."""
+        spread, ask = self.world.ask(c).spread, self.world.ask(c)
+        if spread is None or spread.min_domains <= 1 or self.solution.share[c].sum() > SMALL:
+            return []
+        open_to = len(self.solution.program.apart[c])
+        return [
+            Excuse(
+                subject=ask.id,
+                rule="P1.H",
+                limit=f"{self.ids[p]}: replicas must run in {spread.min_domains} {spread.over}s or none at all, "
+                f"{open_to} are open to it",
+                short=float(spread.min_domains - open_to) if open_to < spread.min_domains else None,
+                unit=f"{spread.over}s" if open_to < spread.min_domains else None,
+                remedy=REMEDY["P1.H"],
+            )
+        ]
+
+    def _takes(self, limit: Limit, c: int, p: int) -> float:
+        """What one more takes of a limit. Of a shared supply: what the rest of the pool cannot give."""
+        if limit.rule != "P1.L":
+            at = np.flatnonzero(limit.columns == self.column[c, p])
+            return float((limit.used[at] - limit.growth[at]).sum())
+        world, snapshot = self.world, self.world.snapshot
+        line = next(i for i, supply in enumerate(snapshot.supplies) if supply.id == limit.name)
+        if world.draw[line, p] == 0:
+            return 0.0
+        pools = self.solution.program.tap[1]
+        drawn = float(self.solution.taps[pools == p].sum())
+        spare = float(world.capacity[p]) + drawn - float(self.use[p])
+        for other, supply in enumerate(snapshot.supplies):
+            if other != line and world.draw[other, p] > 0:
+                spare += max(0.0, self.left[f"P1.L {supply.id}"]) / world.draw[other, p]
+        return max(0.0, float(world.accelerators[c]) - spare) * float(world.draw[line, p])

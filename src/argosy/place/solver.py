@@ -1,0 +1,110 @@
+"""Solver: HiGHS on a program's arrays. Nothing here knows what the columns mean."""
+
+from __future__ import annotations
+
+import highspy
+import numpy as np
+
+from argosy.errors import SolverError
+from argosy.place.rows import INF, Floats, Program
+
+
+class Solver:
+    """HiGHS with the program handed over as arrays; stays resident: a change of bounds starts from the basis."""
+
+    def __init__(self, program: Program, *, threads: int, time_limit_seconds: float, gap: float) -> None:
+        self.program = program
+        rows = program.rows
+        lp = highspy.HighsLp()
+        lp.num_col_, lp.num_row_ = len(program.cost), len(rows.low)
+        lp.sense_ = highspy.ObjSense.kMaximize
+        lp.col_cost_, lp.col_lower_, lp.col_upper_ = program.cost, program.lower, program.upper
+        lp.row_lower_, lp.row_upper_ = np.array(rows.low), np.array(rows.high)
+        lp.a_matrix_.format_ = highspy.MatrixFormat.kRowwise
+        lp.a_matrix_.num_col_, lp.a_matrix_.num_row_ = lp.num_col_, lp.num_row_
+        lp.a_matrix_.start_ = np.array(rows.start, dtype=np.int32)
+        lp.a_matrix_.index_ = np.concatenate([np.zeros(0, dtype=np.int64), *rows.index]).astype(np.int32)
+        lp.a_matrix_.value_ = np.concatenate([np.zeros(0), *rows.value])
+        if program.integer.any():
+            whole, part = highspy.HighsVarType.kInteger, highspy.HighsVarType.kContinuous
+            kinds = [whole if integer else part for integer in program.integer]
+            lp.integrality_ = kinds
+        self.highs = highspy.Highs()
+        for name, value in (
+            ("output_flag", False),
+            ("threads", threads),
+            ("parallel", "off" if threads == 1 else "choose"),
+            ("random_seed", 0),
+            ("time_limit", time_limit_seconds),
+            ("mip_rel_gap", gap),
+            ("mip_abs_gap", 1e-9),
+        ):
+            self.highs.setOptionValue(name, value)
+        self._ok(self.highs.passModel(lp), "the program was refused")
+
+    def run(self) -> bool:
+        """Solve; False when infeasible. SolverError when there is no answer that can be trusted."""
+        self._ok(self.highs.run(), "the solver failed")
+        status = self.highs.getModelStatus()
+        if status == highspy.HighsModelStatus.kOptimal:
+            return True
+        if status in (highspy.HighsModelStatus.kInfeasible, highspy.HighsModelStatus.kUnboundedOrInfeasible):
+            return False
+        if status == highspy.HighsModelStatus.kTimeLimit and self.highs.getInfo().primal_solution_status == 2:
+            return True
+        raise SolverError(f"placement stopped with {self.highs.modelStatusToString(status)!r}")
+
+    def try_run(self) -> bool:
+        """Solve; False when there is no optimum to be had."""
+        self._ok(self.highs.run(), "the solver failed")
+        return bool(self.highs.getModelStatus() == highspy.HighsModelStatus.kOptimal)
+
+    def columns(self) -> Floats:
+        """The solution."""
+        return np.array(self.highs.getSolution().col_value)
+
+    def reduced(self) -> Floats:
+        """Of the columns: what one more would add; only after a linear program."""
+        return np.array(self.highs.getSolution().col_dual)
+
+    def duals(self) -> Floats:
+        """Of the rows; only after a linear program."""
+        return np.array(self.highs.getSolution().row_dual)
+
+    def objective(self) -> float:
+        """Value found."""
+        return float(self.highs.getInfo().objective_function_value)
+
+    def gap(self) -> float:
+        """Relative gap of an integer program; 0 for a linear one."""
+        return max(0.0, float(self.highs.getInfo().mip_gap)) if self.program.integer.any() else 0.0
+
+    def fix(self, values: Floats) -> None:
+        """Make the program linear with its integer columns at these values."""
+        whole = np.flatnonzero(self.program.integer).astype(np.int32)
+        if len(whole):
+            at = np.round(values[whole])
+            self.highs.changeColsIntegrality(len(whole), whole, np.zeros(len(whole), dtype=np.uint8))
+            self.highs.changeColsBounds(len(whole), whole, at, at)
+
+    def relax(self) -> None:
+        """Let the integer columns be anything between their bounds."""
+        whole = np.flatnonzero(self.program.integer).astype(np.int32)
+        if len(whole):
+            self.highs.changeColsIntegrality(len(whole), whole, np.zeros(len(whole), dtype=np.uint8))
+
+    def bounds(self, column: int, low: float, high: float) -> None:
+        """Change the bounds of one column."""
+        self.highs.changeColBounds(column, low, high)
+
+    def costs(self, cost: Floats) -> None:
+        """Change the objective."""
+        self.highs.changeColsCost(len(cost), np.arange(len(cost), dtype=np.int32), cost)
+
+    def row_low(self, row: int, low: float) -> None:
+        """Change the lower bound of one row."""
+        self.highs.changeRowBounds(row, low, INF)
+
+    def _ok(self, status: highspy.HighsStatus, words: str) -> None:
+        if status == highspy.HighsStatus.kError:
+            raise SolverError(words)
