@@ -105,6 +105,7 @@ def _classes(requests: pl.DataFrame, chips: tuple[str, ...]) -> tuple[Classes, l
     milli = np.where(count > 0, _ints(requests["share_milli"]), 0)
     shapes = list(zip(count.tolist(), milli.tolist(), strict=True))
     profiles = sorted(set(shapes))
+    profile = np.array([profiles.index(shape) for shape in shapes], dtype=np.int64)
     allowed = np.ones((len(requests), len(chips)), dtype=np.bool_)
     for c, written in enumerate(requests["silicon"]):
         if written:
@@ -122,7 +123,9 @@ def _classes(requests: pl.DataFrame, chips: tuple[str, ...]) -> tuple[Classes, l
             count=count,
             milli=milli,
             allowed=allowed,
-            profile=np.array([profiles.index(shape) for shape in shapes], dtype=np.int64),
+            profile=profile,
+            order=np.lexsort((_ints(requests["memory_mib"]), _ints(requests["cpu_milli"]), profile)),
+            start=np.searchsorted(np.sort(profile), np.arange(len(profiles) + 1)),
             group=group,
             members=_ints(requests["members"]),
         ),
@@ -155,8 +158,11 @@ def _typical(classes: Classes, profiles: list[tuple[int, int]], weight: Floats, 
             carried = np.where(fit[:, None] >= 1, np.minimum(1.0, fit[:, None] / slots_to_fill), 0.0)
             table[classes.allowed[c], :, classes.profile[c], 1:] += weight[c] * carried
         tables.append(table.reshape(chips, len(bucket), -1).astype(np.float32))
-    device = np.arange(WHOLE + 1)
-    slots = np.array([device // milli if count == 1 else np.zeros_like(device) for count, milli in profiles])
+    free, most = np.arange(WHOLE + 1), np.arange(int(nodes.devices.max()) + 1)
+    none, zero = np.zeros_like(free), np.zeros_like(most)
+    device = [free >= milli for _, milli in profiles]
+    device += [free * (free >= milli) for _, milli in profiles]
+    device += [free // milli if count == 1 else none for count, milli in profiles]
     return Typical(
         cpu=tables[0],
         memory=tables[1],
@@ -164,5 +170,6 @@ def _typical(classes: Classes, profiles: list[tuple[int, int]], weight: Floats, 
         memory_shift=shifts[1],
         count=np.array([count for count, _ in profiles], dtype=np.int64),
         milli=np.array([milli for _, milli in profiles], dtype=np.int64),
-        slots=slots.astype(np.int64),
+        whole=np.array([most // count if count > 1 else zero for count, _ in profiles], dtype=np.int32),
+        device=np.ascontiguousarray(np.array(device).T, dtype=np.int32),
     )

@@ -20,6 +20,7 @@ import numpy.typing as npt
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
+Counts = npt.NDArray[np.int32]
 Lookups = npt.NDArray[np.float32]
 
 WHOLE = 1000
@@ -63,6 +64,10 @@ class Classes(NamedTuple):
     """(C,) position of (count, milli) in the profiles."""
     group: Ints
     """(C,) affinity group, for clustering."""
+    order: Ints
+    """(C,) classes, those of one profile together."""
+    start: Ints
+    """(P + 1,) where each profile begins in `order`."""
     members: Ints
     """(C,) members of the gang, each on a node with its own request; all or nothing, in one domain."""
 
@@ -82,8 +87,11 @@ class Typical(NamedTuple):
     """(P,) devices of the profile."""
     milli: Ints
     """(P,) milli-accelerator of each device."""
-    slots: Ints
-    """(P, WHOLE + 1) asks of a one-device profile that a device with so much free carries."""
+    whole: Counts
+    """(P, D + 1) asks of a profile of several devices that so many devices with room carry; 0 for other profiles."""
+    device: Counts
+    """(WHOLE + 1, 3 P) what a device with so much free adds for each profile: whether it has room, what is free on it if
+    so, and how many asks of a profile of one device it carries."""
 
 
 class Scores(NamedTuple):
@@ -145,131 +153,125 @@ def _take_devices(free: Ints, devices: int, count: int, milli: int, device: int)
 
 
 @jit
-def _usable(free: Ints, devices: int, typical: Typical, live: Ints, usable: Floats, at: Ints) -> int:
-    """For the profiles in `live`: what they could use of the free accelerators, and where the lookups have it.
-
-    Returns the sum of all that is free.
-    """
-    width = typical.cpu.shape[2] // len(typical.count)
-    total = 0
-    for d in range(devices):
-        total += free[d]
-    for i in range(len(live)):
-        p = live[i]
-        have, there, slots, milli = 0, 0, 0, typical.milli[p]
-        for d in range(devices):
-            if free[d] >= milli:
-                have += 1
-                there += free[d]
-                slots += typical.slots[p, free[d]]
-        if typical.count[p] > 1:
-            slots = have // typical.count[p]
-        usable[i] = there if slots > 0 else 0.0
-        at[i] = p * width + min(slots, width - 1)
-    return total
+def _change(typical: Typical, state: Counts, old: int, new: int, times: int) -> None:
+    """Adjust what the devices of a node hold when so many of them go from `old` to `new` free."""
+    was, will = typical.device[old], typical.device[new]
+    for k in range(len(state)):
+        state[k] += times * (will[k] - was[k])
 
 
 @jit
-def _expected(by_cpu: Lookups, by_memory: Lookups, usable: Floats, at: Ints) -> float:
+def _use(typical: Typical, state: Counts, usable: Floats, at: Ints) -> int:
+    """What each profile could use of the free accelerators, and where the lookups have it.
+
+    Only those that could use any are written; returns how many.
+    """
+    profiles, number = len(typical.count), 0
+    width = typical.cpu.shape[2] // profiles
+    for p in range(profiles):
+        slots = max(typical.whole[p, state[p]], state[2 * profiles + p])
+        usable[number], at[number] = state[profiles + p], p * width + min(slots, width - 1)
+        number += slots > 0
+    return number
+
+
+@jit
+def _expected(by_cpu: Lookups, by_memory: Lookups, usable: Floats, at: Ints, number: int) -> float:
     """P2.1: what the expected arrivals can use, given the CPU and memory that go with it."""
     wanted = 0.0
-    for i in range(len(at)):
+    for i in range(number):
         wanted += min(by_cpu[at[i]], by_memory[at[i]]) * usable[i]
     return wanted
 
 
 @jit
-def _live(nodes: Nodes, typical: Typical, n: int, live: Ints) -> int:
-    """The profiles of which at least one ask fits on the devices of node n."""
-    number = 0
-    for p in range(len(typical.count)):
-        need = typical.count[p]
-        if need == 0:
-            continue
-        for d in range(nodes.devices[n]):
-            need -= nodes.free[n, d] >= typical.milli[p]
-        if need <= 0:
-            live[number] = p
-            number += 1
-    return number
+def _state(nodes: Nodes, typical: Typical, n: int, state: Counts) -> None:
+    """What `_change` changes, for node n as it is."""
+    state[:] = 0
+    for d in range(nodes.devices[n]):
+        _change(typical, state, 0, nodes.free[n, d], 1)
 
 
 @jit
 def fragmentation(nodes: Nodes, typical: Typical, n: int) -> float:
     """F_n of P2.1: milli-accelerators of node n that the expected arrivals could not use."""
-    live = np.zeros(len(typical.count), np.int64)
-    live = live[: _live(nodes, typical, n, live)]
-    usable, at = np.zeros(len(live)), np.zeros(len(live), np.int64)
-    total = _usable(nodes.free[n], nodes.devices[n], typical, live, usable, at)
+    state = np.zeros(3 * len(typical.count), np.int32)
+    usable, at = np.zeros(len(typical.count) + 1), np.zeros(len(typical.count) + 1, np.int64)
+    _state(nodes, typical, n, state)
+    number = _use(typical, state, usable, at)
     chip = nodes.silicon[n]
     by_cpu = typical.cpu[chip, nodes.cpu[n] >> typical.cpu_shift]
     by_memory = typical.memory[chip, nodes.memory[n] >> typical.memory_shift]
-    return total - _expected(by_cpu, by_memory, usable, at)
+    return nodes.free[n].sum() - _expected(by_cpu, by_memory, usable, at, number)
 
 
 @jit
 def _score_fragmentation(nodes: Nodes, classes: Classes, typical: Typical, scores: Scores, n: int) -> None:
     """P2.2 for node n and every class: what placing there adds to the fragmentation, plus the lean of P2.4.
 
-    What the devices look like afterwards depends on the profile only, what goes with them on the CPU and memory of the
-    class: the first is computed once per profile and device, the second is a lookup and a short sum.
+    What the devices look like afterwards depends on the profile only and differs from now in the devices that are taken;
+    what goes with them depends on the CPU and memory of the class. So the first is computed once per profile and device,
+    the second is a lookup and a short sum, the same for classes of the same buckets.
     """
     profiles, devices, chip = len(typical.count), nodes.devices[n], nodes.silicon[n]
-    free = nodes.free[n].copy()
-    live = np.zeros(profiles, np.int64)
-    live = live[: _live(nodes, typical, n, live)]
-    number = len(live)
-    usable = np.empty((number + 1, devices + 1, number))
-    at = np.empty((number + 1, devices + 1, number), np.int64)
-    total = np.empty((number + 1, devices + 1))
-    which = np.full((number + 1, devices + 1), NOWHERE)
-    options, row = np.zeros(profiles, np.int64), np.full(profiles, number)
-    # The last row is the node as it is: what is left when only CPU and memory are taken.
-    total[number, 0] = _usable(free, devices, typical, live, usable[number, 0], at[number, 0])
-    by_cpu = typical.cpu[chip, nodes.cpu[n] >> typical.cpu_shift]
-    by_memory = typical.memory[chip, nodes.memory[n] >> typical.memory_shift]
-    before = total[number, 0] - _expected(by_cpu, by_memory, usable[number, 0], at[number, 0])
+    cpu_free, memory_free, free = nodes.cpu[n], nodes.memory[n], nodes.free[n]
+    state, after = np.empty(3 * profiles, np.int32), np.empty(3 * profiles, np.int32)
+    usable, at = np.empty((devices + 1, profiles + 1)), np.empty((devices + 1, profiles + 1), np.int64)
+    which, length, wanted = np.empty(devices + 1, np.int64), np.empty(devices + 1, np.int64), np.empty(devices + 1)
+    total = 0
+    for d in range(devices):
+        total += free[d]
+    _state(nodes, typical, n, state)
+    number = _use(typical, state, usable[0], at[0])
+    by_cpu = typical.cpu[chip, cpu_free >> typical.cpu_shift]
+    by_memory = typical.memory[chip, memory_free >> typical.memory_shift]
+    before = total - _expected(by_cpu, by_memory, usable[0], at[0], number)
+    lean_accelerators, lean_cpu = scores.lean[0] / scores.scale[2], scores.lean[1] / scores.scale[0]
     for p in range(profiles):
-        options[p] = typical.count[p] == 0
-    for i in range(number):
-        p = live[i]
-        count, milli = typical.count[p], typical.milli[p]
-        row[p] = i
-        if count == 1 and milli < WHOLE:
+        count, milli, options = typical.count[p], typical.milli[p], 0
+        shared = count == 1 and milli < WHOLE
+        if shared and state[p] >= 1:
             for d in range(devices):
                 seen = free[d] < milli
                 for e in range(d):
                     seen = seen or free[e] == free[d]
-                if seen:
-                    continue
-                o = options[p]
-                free[d] -= milli
-                total[i, o] = _usable(free, devices, typical, live, usable[i, o], at[i, o])
-                free[d] += milli
-                which[i, o] = d
-                options[p] += 1
-        else:
-            after = free.copy()
-            _take_devices(after, devices, count, milli, NOWHERE)
-            total[i, 0] = _usable(after, devices, typical, live, usable[i, 0], at[i, 0])
-            options[p] = 1
-    lean_accelerators, lean_cpu = scores.lean[0] / scores.scale[2], scores.lean[1] / scores.scale[0]
-    for c in range(len(classes.cpu)):
-        best, device = np.inf, NOWHERE
-        p = classes.profile[c]
-        cpu, memory = nodes.cpu[n] - classes.cpu[c], nodes.memory[n] - classes.memory[c]
-        if options[p] > 0 and cpu >= 0 and memory >= 0 and (classes.count[c] == 0 or classes.allowed[c, chip]):
-            i, b, m = row[p], cpu >> typical.cpu_shift, memory >> typical.memory_shift
-            for o in range(options[p]):
-                # _expected, written out: slices here cost more than the sum.
-                value = (1.0 + lean_accelerators) * total[i, o] - before + lean_cpu * cpu
-                for j in range(number):
-                    k = at[i, o, j]
-                    value -= min(typical.cpu[chip, b, k], typical.memory[chip, m, k]) * usable[i, o, j]
-                if value < best:
-                    best, device = value, which[i, o]
-        scores.value[c, n] = best
-        scores.device[c, n] = device
+                if not seen:
+                    after[:] = state
+                    _change(typical, after, free[d], free[d] - milli, 1)
+                    length[options], which[options] = _use(typical, after, usable[options], at[options]), d
+                    options += 1
+        elif state[p] >= count:
+            after[:] = state
+            need = count
+            for d in range(devices):
+                if need > 0 and free[d] >= milli:
+                    need -= 1
+                    _change(typical, after, free[d], free[d] - milli, 1)
+            length[0], which[0], options = _use(typical, after, usable[0], at[0]), NOWHERE, 1
+        left = (1.0 + lean_accelerators) * (total - count * milli) - before
+        last_b, last_m = -1, -1
+        for k in range(classes.start[p], classes.start[p + 1]):
+            c = classes.order[k]
+            best, device = np.inf, NOWHERE
+            cpu, memory = cpu_free - classes.cpu[c], memory_free - classes.memory[c]
+            if options > 0 and cpu >= 0 and memory >= 0 and (count == 0 or classes.allowed[c, chip]):
+                b, m = cpu >> typical.cpu_shift, memory >> typical.memory_shift
+                if b != last_b or m != last_m:
+                    last_b, last_m = b, m
+                    for o in range(options):
+                        # _expected, written out: slices here cost more than the sum.
+                        much = 0.0
+                        for j in range(length[o]):
+                            i = at[o, j]
+                            much += min(typical.cpu[chip, b, i], typical.memory[chip, m, i]) * usable[o, j]
+                        wanted[o] = much
+                for o in range(options):
+                    value = left + lean_cpu * cpu - wanted[o]
+                    if value < best:
+                        best, device = value, which[o]
+            scores.value[c, n] = best
+            if shared:
+                scores.device[c, n] = device
 
 
 @jit
@@ -379,11 +381,20 @@ def choose(policy: int, scores: Scores, c: int, chance: float) -> int:
                     return n
                 pick -= 1
         return NOWHERE
-    best, lowest = NOWHERE, np.inf
-    for n in range(len(value)):
-        if value[n] < lowest:
-            best, lowest = n, value[n]
-    return best
+    # Four minima side by side keep the processor busy; the first node that has the lowest is looked up afterwards.
+    a = b = e = d = np.inf
+    whole = len(value) & ~3
+    for n in range(0, whole, 4):
+        a, b, e, d = min(a, value[n]), min(b, value[n + 1]), min(e, value[n + 2]), min(d, value[n + 3])
+    for n in range(whole, len(value)):
+        a = min(a, value[n])
+    lowest = min(min(a, b), min(e, d))
+    if lowest == np.inf:
+        return NOWHERE
+    n = 0
+    while value[n] != lowest:
+        n += 1
+    return n
 
 
 @jit
