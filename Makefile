@@ -32,7 +32,8 @@ bench-plan: setup ## The planning benchmark, short form
 	@uv=$(UV) && "$$uv" run --frozen python -m bench.plan --short
 
 bench-place: setup ## The placement benchmark on the shared traces, short form
-	@uv=$(UV) && "$$uv" run --frozen python -m bench.place --short
+	@uv=$(UV) && "$$uv" run --frozen python -m bench.place --short \
+	  && "$$uv" run --frozen python -m bench.policy --short
 
 bench-run: setup ## The control plane: submitting, placing, ticks, listing, fault schedules, recovery
 	@uv=$(UV) && "$$uv" run --frozen python -m bench.run

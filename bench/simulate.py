@@ -1,4 +1,4 @@
-"""Benchmark of simulation: queues on chips of different speed, policy run time, deadlines on spot, data transfer.
+"""Benchmark of simulation: queues on chips of different speed and deadlines on spot.
 
     python -m bench.simulate [--short]
 
@@ -17,11 +17,6 @@ import time
 import numpy as np
 
 from argosy.files.traces._source import source
-from argosy.model.region import Region
-from argosy.model.snapshot import PlaceAsk, PoolState, Snapshot
-from argosy.place.solve import solve
-from argosy.place.world import reduce
-from argosy.settings import Settings
 from argosy.simulate.invented import MULTIPLE, SINGLE, poisson_asks
 from argosy.simulate.queue import Queue
 from argosy.simulate.spot import POLICIES, replay
@@ -61,55 +56,6 @@ def queues(short: bool) -> None:
             print(f"| {name} | {objective} | {np.mean(hours):.2f} | {spread} | {published} | {took:.0f} |", flush=True)
 
 
-def policy_times() -> None:
-    """Max-min fairness over many asks on three chips, from records to shares. Published: 285.6 s exact at 2,048 with
-    space sharing, 12.6 s by POP with eight parts; ours is without space sharing."""
-    speeds = source(f"gavel:{GAVEL / 'msr_0e4a51_seed0.csv.gz'}").throughputs()
-    region = Region(id="here/here", vendor="here", jurisdiction="US")
-    print("\nMax-min fairness, run time against the number of asks\n")
-    print("| asks | classes | reduce, s | solve, s |\n|---|---|---|---|")
-    known = {
-        (r["work"], r["silicon"]): r["steps_per_second"] for r in speeds.iter_rows(named=True) if r["accelerators"] == 1
-    }
-    works = sorted({work for work, _ in known})
-    chips = ("v100", "p100", "k80")
-    for count in (128, 2_048, 32_768):
-        pools = tuple(
-            PoolState(
-                id=chip,
-                region=region.id,
-                silicon=chip,
-                family="any",
-                own_accelerators=count / 4,
-                usd_per_accelerator_hour=0.0,
-            )
-            for chip in chips
-        )
-        asks = tuple(
-            PlaceAsk(
-                id=f"a{i}",
-                accelerators=1.0,
-                speed={
-                    chip: known[works[i % len(works)], chip]
-                    for chip in chips
-                    if known.get((works[i % len(works)], chip))
-                },
-                families=("any",),
-                usd_per_unit=1.0,
-            )
-            for i in range(count)
-        )
-        snapshot = Snapshot(price_source="contracts", regions=(region,), pools=pools, asks=asks)
-        begun = time.perf_counter()
-        world = reduce(snapshot, "max_min")
-        middle = time.perf_counter()
-        solve(world, Settings(), 0.0)
-        print(
-            f"| {count:,} | {len(world.count)} | {middle - begun:.3f} | {time.perf_counter() - middle:.3f} |",
-            flush=True,
-        )
-
-
 def spot(short: bool) -> None:
     if not SPOT.is_file():
         print("\nskipped: spot_traces is not beside the repository")
@@ -143,7 +89,6 @@ def main() -> None:
     if not GAVEL.is_dir():
         print(f"skipped: {GAVEL.name} is not beside the repository")
         return
-    policy_times()
     spot(short)
     queues(short)
 

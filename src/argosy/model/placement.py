@@ -137,7 +137,10 @@ class Unplaced(Record):
     count: float
     """How many."""
     excuses: tuple[Excuse, ...]
-    """One for every rule that stands in the way, the nearest to a start first."""
+    """One for every rule that stands in the way, the nearest to a start first.
+
+    Asks that are alike share them: the subject is the first of these.
+    """
 
 
 class Placement(Record):

@@ -112,26 +112,27 @@ def _evictions(book: Book, snapshot: Snapshot, placement: Placement, placed: dic
     asks = {ask.id: ask for ask in snapshot.asks}
     regions = {region.id: region for region in snapshot.regions}
     told = {row.ask: row.count for row in placement.evictions}
+    there: dict[str, list[PlaceAsk]] = defaultdict(list)
     for ask in snapshot.asks:
+        if ask.running_in is not None:
+            there[ask.running_in].append(ask)
         if ask.running_in is not None and ask.units_per_hour is None:
             book.below("evictions", abs(ask.count - placed[ask.id] - told.get(ask.id, 0.0)), 0.0)
+    newcomers: dict[str, float] = defaultdict(float)
+    for row in placement.assignments:
+        if asks[row.ask].running_in is None and asks[row.ask].may_preempt:
+            newcomers[row.pool] += row.count * asks[row.ask].accelerators
     for pool in snapshot.pools:
         # What could not stay (late, data gone, not allowed any more) may leave without anybody taking its place.
         runs = [
             ask
-            for ask in snapshot.asks
-            if ask.running_in == pool.id
-            and ask.units_per_hour is None
+            for ask in there[pool.id]
+            if ask.units_per_hour is None
             and ask.deadline_hours is None
             and not ask.datasets
             and may_run(snapshot, ask, pool, regions[pool.region])
         ]
         gone = sum((ask.count - placed[ask.id]) * ask.accelerators for ask in runs)
-        everything = sum(a.count * a.accelerators for a in snapshot.asks if a.running_in == pool.id)
+        everything = sum(a.count * a.accelerators for a in there[pool.id])
         shrunk = max(0.0, everything - _most(snapshot, pool))
-        newcomers = sum(
-            row.count * asks[row.ask].accelerators
-            for row in placement.assignments
-            if row.pool == pool.id and asks[row.ask].running_in is None and asks[row.ask].may_preempt
-        )
-        book.below("P1.E", gone - shrunk - newcomers, 0.0)
+        book.below("P1.E", gone - shrunk - newcomers[pool.id], 0.0)

@@ -102,5 +102,4 @@ def _worst_off(book: Book, snapshot: Snapshot, placement: Placement) -> None:
             continue
         equal = sum(most[p.id] * rate(ask, p, regions) for p in open_to) / total
         if equal > 0:
-            least = placement.objective_value * ask.weight * equal * ask.count
-            book.below("P1.M", (least - done[ask.id]) / least if least > 0 else 0.0, 0.0)
+            book.below("P1.M", placement.objective_value, done[ask.id] / (ask.weight * equal * ask.count))

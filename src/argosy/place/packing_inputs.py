@@ -160,7 +160,7 @@ def _typical(classes: Classes, profiles: list[tuple[int, int]], weight: Floats, 
         tables.append(table.reshape(chips, len(bucket), -1).astype(np.float32))
     free, most = np.arange(WHOLE + 1), np.arange(int(nodes.devices.max()) + 1)
     none, zero = np.zeros_like(free), np.zeros_like(most)
-    device = [free >= milli for _, milli in profiles]
+    device = [np.where(free >= milli, 1, 0) for _, milli in profiles]
     device += [free * (free >= milli) for _, milli in profiles]
     device += [free // milli if count == 1 else none for count, milli in profiles]
     return Typical(

@@ -90,8 +90,8 @@ class Typical(NamedTuple):
     whole: Counts
     """(P, D + 1) asks of a profile of several devices that so many devices with room carry; 0 for other profiles."""
     device: Counts
-    """(WHOLE + 1, 3 P) what a device with so much free adds for each profile: whether it has room, what is free on it if
-    so, and how many asks of a profile of one device it carries."""
+    """(WHOLE + 1, 3 P) what a device with so much free adds for each profile: whether it has room, what is free on it
+    then, and how many asks of a profile of one device it carries."""
 
 
 class Scores(NamedTuple):
@@ -202,16 +202,16 @@ def fragmentation(nodes: Nodes, typical: Typical, n: int) -> float:
     chip = nodes.silicon[n]
     by_cpu = typical.cpu[chip, nodes.cpu[n] >> typical.cpu_shift]
     by_memory = typical.memory[chip, nodes.memory[n] >> typical.memory_shift]
-    return nodes.free[n].sum() - _expected(by_cpu, by_memory, usable, at, number)
+    return float(nodes.free[n].sum()) - _expected(by_cpu, by_memory, usable, at, number)
 
 
 @jit
 def _score_fragmentation(nodes: Nodes, classes: Classes, typical: Typical, scores: Scores, n: int) -> None:
     """P2.2 for node n and every class: what placing there adds to the fragmentation, plus the lean of P2.4.
 
-    What the devices look like afterwards depends on the profile only and differs from now in the devices that are taken;
-    what goes with them depends on the CPU and memory of the class. So the first is computed once per profile and device,
-    the second is a lookup and a short sum, the same for classes of the same buckets.
+    What the devices look like afterwards depends on the profile only and differs from now in the devices that are
+    taken; what goes with them depends on the CPU and memory of the class. So the first is computed once per profile and
+    device, the second is a lookup and a short sum, the same for classes of the same buckets.
     """
     profiles, devices, chip = len(typical.count), nodes.devices[n], nodes.silicon[n]
     cpu_free, memory_free, free = nodes.cpu[n], nodes.memory[n], nodes.free[n]
@@ -388,7 +388,7 @@ def choose(policy: int, scores: Scores, c: int, chance: float) -> int:
         a, b, e, d = min(a, value[n]), min(b, value[n + 1]), min(e, value[n + 2]), min(d, value[n + 3])
     for n in range(whole, len(value)):
         a = min(a, value[n])
-    lowest = min(min(a, b), min(e, d))
+    lowest = min(a, b, e, d)
     if lowest == np.inf:
         return NOWHERE
     n = 0

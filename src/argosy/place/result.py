@@ -28,7 +28,6 @@ from argosy.model.placement import (
 from argosy.place.excuses import Reasons
 from argosy.place.seats import Seated
 from argosy.place.solve import Solution
-from argosy.place.world import NONE
 
 SMALL = 1e-7
 
@@ -120,15 +119,15 @@ class _Reader:
         """One row per ask and pool."""
         out = []
         deal = None if self.seated is None else self.seated.deal()
+        seconds: dict[tuple[int, int], tuple[str | None, float | None, str | None]] = {}
         for i, c, p, count in self.per_ask:
             ask = self.world.snapshot.asks[i]
             change: Change = (
                 "start" if ask.running_in is None else "stay" if ask.running_in == self.ids[p] else "migrate"
             )
-            net = self.solution.net[c]
-            second = net.copy()
-            second[p] = -np.inf
-            other = int(np.argmax(second)) if np.isfinite(second).any() else NONE
+            if (c, p) not in seconds:
+                seconds[c, p] = self._second(c, p)
+            other, loss, why_not = seconds[c, p]
             out.append(
                 Assignment(
                     ask=ask.id,
@@ -138,13 +137,23 @@ class _Reader:
                     change=change,
                     start_after_hours=float(self.world.delay[c, p]),
                     gain_usd_per_hour=count * self._hourly(c, p),
-                    runner_up=None if other == NONE else self.ids[other],
-                    runner_up_loss_usd_per_hour=None if other == NONE else float(net[p] - net[other]),
-                    why_not=None if other == NONE else self._against(c, p, other),
+                    runner_up=other,
+                    runner_up_loss_usd_per_hour=loss,
+                    why_not=why_not,
                     seats=() if deal is None else deal.take(c, p, round(count)),
                 )
             )
         return out
+
+    def _second(self, c: int, p: int) -> tuple[str | None, float | None, str | None]:
+        """P1.R: the next best pool, what one ask would lose there, and why."""
+        net = self.solution.net[c]
+        second = net.copy()
+        second[p] = -np.inf
+        other = int(np.argmax(second))
+        if not np.isfinite(second[other]):
+            return None, None, None
+        return self.ids[other], float(net[p] - net[other]), self._against(c, p, other)
 
     def _against(self, c: int, p: int, other: int) -> str:
         """The largest part of the difference between two pools, in words."""
@@ -249,11 +258,5 @@ class _Reader:
                 left = ask.count - placed[i]
                 if left > max(SMALL, 1e-6 * ask.count) and self.world.integral:
                     excuses = self.reasons.of(c) if excuses is None else excuses
-                    out.append(
-                        Unplaced(
-                            ask=ask.id,
-                            count=left,
-                            excuses=tuple(e.model_copy(update={"subject": ask.id}) for e in excuses),
-                        )
-                    )
+                    out.append(Unplaced(ask=ask.id, count=left, excuses=excuses))
         return out

@@ -46,20 +46,21 @@ class Seated:
 
     def deal(self) -> Dealer:
         """Hands out the seats to the asks of each class, in order."""
-        return Dealer({at: list(seats) for at, seats in self.seats.items()})
+        return Dealer(self.seats)
 
 
 @dataclass(slots=True)
 class Dealer:
-    """Seats that are left."""
+    """The seats of every class in every pool, and how many of them are given away."""
 
-    left: dict[tuple[int, int], list[Parts]]
+    seats: dict[tuple[int, int], list[Parts]]
+    given: defaultdict[tuple[int, int], int] = field(default_factory=lambda: defaultdict(int))
 
     def take(self, c: int, p: int, count: int) -> tuple[Seat, ...]:
         """Seats of the next `count` asks of a class in a pool; nothing where the pool is not packed."""
-        given = self.left.get((c, p), [])[:count]
-        if given:
-            self.left[c, p] = self.left[c, p][count:]
+        seats, begin = self.seats.get((c, p), []), self.given[c, p]
+        given = seats[begin : begin + count]
+        self.given[c, p] = begin + count
         return tuple(Seat(member=m, node=node, accelerators=much) for m, row in enumerate(given) for node, much in row)
 
 

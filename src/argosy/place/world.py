@@ -15,6 +15,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from operator import itemgetter
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +33,8 @@ Bools = npt.NDArray[np.bool_]
 GBIT_PER_GIB = 2**30 * 8 / 1e9
 LEAST_MOVE_FRACTION = 1e-3
 NONE = -1
+_UNHASHED = {"speed", "vendor_goodput_fraction", "residency"}
+"""Fields of an ask that are taken apart to be compared."""
 _FAIR: tuple[Objective, ...] = ("max_min", "least_attained_service", "finish_time_fairness", "makespan")
 
 
@@ -197,6 +200,8 @@ class _Reduction:
 
     def _check_references(self) -> None:
         for i, ask in enumerate(self.snapshot.asks):
+            if ask.running_in is None and ask.home is None and not ask.datasets:
+                continue
             for field, word, known in (
                 ("running_in", ask.running_in, self.pool_at),
                 ("home", ask.home, self.regions),
@@ -229,6 +234,8 @@ class _Reduction:
         for name in sorted(packed - set(self.pool_at)):
             self._problem("place.reference", "nodes", f"pool {name!r} is not known")
         for i, ask in enumerate(snapshot.asks):
+            if not packed and not ask.running_on:
+                continue
             for name in ask.running_on:
                 if name not in names:
                     self._problem("place.reference", f"asks.{i}.running_on", f"{ask.id}: node {name!r} is not known")
@@ -251,13 +258,20 @@ class _Reduction:
             left_out.add("owner")
         if self.snapshot.max_critical_vendor_fraction is None:
             left_out.add("critical")
-        kept = [name for name in PlaceAsk.model_fields if name not in left_out]
+        kept = itemgetter(*[name for name in PlaceAsk.model_fields if name not in left_out | _UNHASHED])
         found: dict[tuple[object, ...], list[int]] = {}
         for i, ask in enumerate(self.snapshot.asks):
-            key = tuple(_plain(getattr(ask, name)) for name in kept)
+            # Straight from the record's cells: with tens of thousands of asks this is what a tick costs.
+            key = (
+                kept(ask.__dict__),
+                frozenset(ask.speed.items()),
+                frozenset(ask.vendor_goodput_fraction.items()) if ask.vendor_goodput_fraction else None,
+                ask.residency.allowed,
+                ask.residency.denied,
+            )
             if ask.spread is not None or ask.firm_fraction > 0:
                 # P1.H and P1.Q speak of the replicas of one ask.
-                key = (*key, ask.id)
+                key = (*key, ask.id)  # type: ignore[assignment]
             found.setdefault(key, []).append(i)
         return list(found.values())
 
@@ -402,9 +416,3 @@ class _Reduction:
             return 0.0
         link = self._link(ask.home, region.id, f"data of {ask.id}")
         return 0.0 if link is None else link.usd_per_gib * ask.data_gib_per_unit
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, dict):
-        return tuple(sorted(value.items()))
-    return value
