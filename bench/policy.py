@@ -3,7 +3,7 @@
     python -m bench.policy [--short]
 
 Published (Gavel OSDI'20, POP SOSP'21): max-min fairness with space sharing for 2,048 asks takes 285.6 s exact and
-12.6 s in eight parts at a loss of 0.17 %. The speeds are Gavel's measurements, from ../shared/data, which is not part of
+12.6 s in eight parts at a loss of 0.17 %. The speeds are Gavel's measurements, from ../shared/data, not part of
 the repository; the rest needs no data.
 """
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from argosy.model.load import Residency
 from argosy.model.region import Region
-from argosy.model.snapshot import PlaceAsk, PoolState, Snapshot
+from argosy.model.snapshot import BurnDown, PlaceAsk, PoolState, PowerLimit, Snapshot, SupplyState
 from argosy.place import place
 
 REGIONS = (
@@ -124,3 +127,42 @@ def test_residency_holds_and_the_same_world_gives_the_same_placement(snapshot: S
 @given(snapshot=worlds(), objective=st.sampled_from(["max_min", "least_attained_service", "cost"]))
 def test_every_objective_survives_its_recount(snapshot: Snapshot, objective: str) -> None:
     assert place(snapshot, objective=objective).worst_residual <= 1e-6
+
+
+@pytest.mark.slow
+@settings(max_examples=1500, deadline=None)
+@given(snapshot=worlds())
+def test_no_preemption_loop_in_thousands_of_worlds(snapshot: Snapshot) -> None:
+    """P1.E: carried out, a world without news stops nobody any more."""
+    second = after(snapshot)
+    if second.asks:
+        assert not place(second).evictions
+
+
+@settings(max_examples=60, deadline=None)
+@given(snapshot=worlds(), price=st.sampled_from([0.5, 2.0, 9.0]))
+def test_less_power_or_a_smaller_share_never_brings_more_value(snapshot: Snapshot, price: float) -> None:
+    """P1.G, P1.V, P1.B: a tighter limit or dearer missed floor never leaves more value."""
+    waiting = tuple(ask.model_copy(update={"running_in": None}) for ask in snapshot.asks)
+    pools = tuple(pool.model_copy(update={"facility_kw_per_accelerator": 1.0}) for pool in snapshot.pools)
+    names = tuple(pool.id for pool in pools)
+    values = []
+    for mw, share in ((1.0, None), (0.02, None), (0.02, 0.7), (0.008, 0.6)):
+        limits = (PowerLimit(id="hall", pools=names, max_mw=mw),)
+        tight = {"asks": waiting, "pools": pools, "power_limits": limits, "max_vendor_fraction": share}
+        values.append(place(snapshot.model_copy(update=tight)).objective_value)
+    assert all(later <= earlier + 1e-6 * max(1.0, earlier) for earlier, later in pairwise(values))
+    line = (SupplyState(id="line", capacity=8.0, draw={names[0]: 1.0}),)
+    owed = [
+        place(
+            snapshot.model_copy(
+                update={
+                    "asks": waiting,
+                    "supplies": line,
+                    "burn_downs": (BurnDown(supply="line", owed=4.0, unmet_usd_per_unit=unmet),),
+                }
+            )
+        ).objective_value
+        for unmet in (0.0, price)
+    ]
+    assert owed[1] <= owed[0] + 1e-6 * max(1.0, abs(owed[0]))

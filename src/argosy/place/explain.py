@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from argosy.model.placement import Placement
 
+CENT = 0.005
+
 
 def explanation(placement: Placement, ask: str) -> list[str]:
     """Why there, why not the runner-up, why pending, which limit binds, what would unblock it; one sentence a line."""
@@ -30,10 +32,9 @@ def explanation(placement: Placement, ask: str) -> list[str]:
                 f"{pool.scarcity_usd_per_accelerator_hour:,.2f} USD."
             )
         if row.runner_up is not None and row.runner_up_loss_usd_per_hour is not None:
-            lines.append(
-                f"  Not {row.runner_up}: {row.why_not}; "
-                f"{row.runner_up_loss_usd_per_hour:,.2f} USD per hour worse in all."
-            )
+            loss = row.runner_up_loss_usd_per_hour
+            worse = f"{loss:,.2f} USD per hour worse in all" if loss >= CENT else "in all it is as good, and taken"
+            lines.append(f"  Not {row.runner_up}: {row.why_not}; {worse}.")
         else:
             lines.append("  No other pool could run it.")
     for transfer in placement.transfers:
