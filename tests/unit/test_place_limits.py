@@ -142,6 +142,27 @@ def test_P1_Q_part_of_a_service_stays_off_spot() -> None:
     assert {row.pool: row.count for row in done.assignments} == {"spot": 6.0, "us": 2.0}
 
 
+def test_spot_replicas_are_spread_over_zones_and_fall_back_when_one_is_lost() -> None:
+    """Three spot pools and a dear firm one: tick by tick the service keeps its eight replicas at the lowest price."""
+    zones = tuple(
+        pool(f"zone-{i}", tier="spot", own_accelerators=16.0, usd_per_accelerator_hour=0.5 + 0.1 * i) for i in range(3)
+    )
+    firm = pool("firm", own_accelerators=64.0, usd_per_accelerator_hour=2.0)
+    spread = Spread(over="pool", max_fraction=0.25, spot_only=True)
+    service = ask(
+        "s", count=8, accelerators=4.0, spot_goodput_fraction=0.95, firm_fraction=0.125, spread=spread, usd_per_unit=9.0
+    )
+
+    def counts(*pools):
+        return {row.pool: row.count for row in place(world(service, pools=(*pools, firm))).assignments}
+
+    assert counts(*zones) == {"zone-0": 2.0, "zone-1": 2.0, "zone-2": 2.0, "firm": 2.0}
+    lost = zones[1].model_copy(update={"own_accelerators": 0.0})
+    assert counts(zones[0], lost, zones[2]) == {"zone-0": 2.0, "zone-2": 2.0, "firm": 4.0}
+    none = tuple(zone.model_copy(update={"own_accelerators": 0.0}) for zone in zones)
+    assert counts(*none) == {"firm": 8.0}
+
+
 def test_the_recount_sees_every_limit_that_is_broken() -> None:
     """A decision made without the limits does not survive the recount with them."""
     service = ask("s", count=6, accelerators=4.0, critical=True, owner="red", spot_goodput_fraction=1.0)

@@ -17,6 +17,8 @@ class Spread(Record):
     over: FailureDomain = "region"
     """What may fail as a whole."""
     max_fraction: Annotated[float, Gt(0), Le(1)] = 1.0
-    """Largest share in one of them."""
+    """Largest share of all its replicas in one of them."""
+    spot_only: bool = False
+    """Whether that share limits spot capacity only, so that capacity which is not taken away may hold the rest."""
     min_domains: Annotated[int, Ge(1), Le(1000)] = 1
     """How many of them must run at least one replica, if any runs at all."""

@@ -151,20 +151,19 @@ def _replicas(book: Book, snapshot: Snapshot, placement: Placement) -> None:
             continue
         inside: dict[str, float] = defaultdict(float)
         replicas: dict[str, float] = defaultdict(float)
-        spot = 0.0
+        spot = total = 0.0
         for row in rows[ask.id]:
             pool = pools[row.pool]
             amount = row.count if ask.units_per_hour is None else row.count * rate(ask, pool, regions)
             spot += amount if pool.tier == "spot" else 0.0
-            if ask.spread is not None:
+            total += amount
+            if ask.spread is not None and (pool.tier == "spot" or not ask.spread.spot_only):
                 inside[_domain(ask.spread, pool, regions)] += amount
+            if ask.spread is not None:
                 replicas[_domain(ask.spread, pool, regions)] += row.count
-            else:
-                inside[""] += amount
-        total = sum(inside.values())
         book.below("P1.Q", spot, (1 - ask.firm_fraction) * total)
         if ask.spread is not None and total > 0:
-            book.below("P1.H", max(inside.values()), ask.spread.max_fraction * total)
+            book.below("P1.H", max(inside.values(), default=0.0), ask.spread.max_fraction * total)
             # Pieces of a flow are counted to within the solver's tolerance.
             apart = sum(count >= 1 - 1e-6 for count in replicas.values())
             book.holds("P1.H", apart >= ask.spread.min_domains)

@@ -89,6 +89,7 @@ class _Rows:
         self.of, self.pool = program.cell
         self.every: Ints = np.arange(len(self.of))
         self.size: Floats = self.world.accelerators[self.of]
+        self.spot: Bools = np.array([pool.tier == "spot" for pool in self.snapshot.pools], dtype=np.bool_)
         self.vendor = np.array([self.world.vendors[p] for p in self.pool.tolist()])
 
     def keep(  # noqa: PLR0917  a row is what it is
@@ -188,8 +189,9 @@ class _Rows:
             inside = {name: there for name, there in inside.items() if there.any()}
             if spread.max_fraction < 1:
                 for name, there in inside.items():
+                    counted = there & self.spot[self.pool[mine]] if spread.spot_only else there
                     share = spread.max_fraction * weigh
-                    self.keep("P1.H", f"{self.world.ask(c).id} in {name}", unit, mine, weigh * there, 0.0, share)
+                    self.keep("P1.H", f"{self.world.ask(c).id} in {name}", unit, mine, weigh * counted, 0.0, share)
             if c in self.program.apart:
                 self._several(c, at, mine, inside, spread.min_domains)
                 at += 1 + len(inside)
@@ -207,7 +209,7 @@ class _Rows:
 
     def firm(self) -> None:
         """P1.Q."""
-        spot = np.array([pool.tier == "spot" for pool in self.snapshot.pools], dtype=np.bool_)
+        spot = self.spot
         for c in range(len(self.world.count)):
             ask = self.world.ask(c)
             mine = np.flatnonzero(self.of == c)
