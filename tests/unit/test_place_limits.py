@@ -181,3 +181,12 @@ def test_the_recount_sees_every_limit_that_is_broken() -> None:
     assert {"P1.V", "P1.C", "P1.O", "P1.G", "P1.H", "P1.Q"} <= broken
     dear = free.model_copy(update={"objective_value": free.objective_value * 1.01})
     assert check(world(service, pools=pools), dear)["money"] > 1e-6
+
+
+def test_P1_L_nothing_is_drawn_that_is_not_used() -> None:
+    pools = (pool("p", own_accelerators=4.0), pool("q", own_accelerators=0.0))
+    supplies = tuple(SupplyState(id=name, capacity=64.0, draw={"p": 1.0, "q": 1.0}) for name in ("s", "t"))
+    done = place(world(ask("j", accelerators=8.0), pools=pools, supplies=supplies))
+    used = sum(row.used_accelerators for row in done.pools if row.pool == "q")
+    assert sum(row.accelerators for row in done.draws) == pytest.approx(used or 4.0)
+    assert sum(limit(done, "P1.L", name).used for name in ("s", "t")) == pytest.approx(used or 4.0)

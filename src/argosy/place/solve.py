@@ -74,7 +74,7 @@ def _whole(program: Program, settings: Settings, gap: float) -> Solution:
     solver = _solver(program, settings, gap)
     if not solver.run():
         raise SolverError("no placement keeps what may not be stopped within the capacity")
-    columns, value, reached = solver.columns(), solver.objective(), solver.gap()
+    columns, value, reached = drawn(program, solver.columns()), solver.objective(), solver.gap()
     # The prices of scarcity are those of the relaxation: an integer program has none of its own.
     solver.relax()
     found = _plain(program, columns, value)
@@ -97,6 +97,26 @@ def _whole(program: Program, settings: Settings, gap: float) -> Solution:
         duals=np.abs(rows[[limit.row for limit in program.limits]]) / hours,
         net=net,
     )
+
+
+def drawn(program: Program, columns: Floats) -> Floats:
+    """The same with no more drawn from supplies than is used: the program does not mind, its readers do.
+
+    What counts towards a floor stays as it is (P1.Y has kept it below what is used); of the rest the last goes first.
+    """
+    world, snapshot = program.world, program.world.snapshot
+    x, columns = len(program.cell[0]), columns.copy()
+    use = np.zeros(len(world.capacity))
+    np.add.at(use, program.cell[1], world.accelerators[program.cell[0]] * columns[:x])
+    owed = {floor.supply for floor in snapshot.burn_downs} if world.integral else set()
+    need = np.maximum(0.0, use - world.capacity)
+    lines, pools = program.tap
+    for counts in (True, False):
+        for j, (line, p) in enumerate(zip(lines.tolist(), pools.tolist(), strict=True)):
+            if (snapshot.supplies[line].id in owed) == counts:
+                columns[x + j] = columns[x + j] if counts else min(columns[x + j], need[p])
+                need[p] = max(0.0, need[p] - columns[x + j])
+    return columns
 
 
 def _plain(program: Program, columns: Floats, value: float) -> Solution:
@@ -208,8 +228,8 @@ def _rest(program: Program, solver: Solver, value: float, t: float | None) -> So
     solver.costs(cost)
     if not solver.try_run():
         # The fair part stands by itself; what could be added to it is small or numerically out of reach.
-        return _plain(program, held, float(value))
-    return _plain(program, solver.columns(), float(value))
+        return _plain(program, drawn(program, held), float(value))
+    return _plain(program, drawn(program, solver.columns()), float(value))
 
 
 def _solver(program: Program, settings: Settings, gap: float) -> Solver:
