@@ -1,0 +1,77 @@
+"""From a portfolio to a snapshot: what is owed, which power there is, which share is critical."""
+
+from __future__ import annotations
+
+import pytest
+from tests.support import worlds_plan as w
+
+from argosy.errors import BadInput
+from argosy.model.snapshot import NodeState
+from argosy.place import place
+from argosy.place.inputs import snapshot
+from argosy.units import Month
+
+MAY = Month.parse("2026-05")
+
+
+def test_P1_B_a_reservation_owes_all_of_its_size_at_no_further_cost() -> None:
+    """8 reserved at 2 USD beside a list price of 1.5: what is paid anyway is used first."""
+    portfolio = w.world([w.sized(2.0, 8.0), w.on_demand(1.5, "e")], [w.work(8.0)])
+    seen = snapshot(portfolio, MAY)
+    (floor,) = seen.burn_downs
+    assert (floor.supply, floor.owed, floor.unmet_usd_per_unit) == ("deal", 8.0, pytest.approx(2.0))
+    assert {row.pool: row.used_accelerators for row in place(seen).pools} == {"a": pytest.approx(8.0), "e": 0.0}
+
+
+def test_P1_B_what_is_left_to_use_comes_from_the_caller() -> None:
+    """Half of the floor is met by other means: only 4 are owed, the other 4 run where they are cheaper."""
+    portfolio = w.world([w.sized(2.0, 8.0), w.on_demand(1.5, "e")], [w.work(8.0)])
+    seen = snapshot(portfolio, MAY, owed={"deal": 4.0})
+    assert seen.burn_downs[0].owed == 4.0
+    assert {row.pool: row.used_accelerators for row in place(seen).pools} == {
+        "a": pytest.approx(4.0),
+        "e": pytest.approx(4.0),
+    }
+    assert not snapshot(portfolio, MAY, owed={"deal": 0.0}).burn_downs
+    with pytest.raises(BadInput, match="'other' is no contract with capacity in 2026-05"):
+        snapshot(portfolio, MAY, owed={"other": 1.0})
+
+
+def test_P1_B_take_or_pay_owes_its_share_only() -> None:
+    contract = w.sized(2.0, 10.0, kind="take_or_pay", take_or_pay_fraction=0.6)
+    (floor,) = snapshot(w.world([contract], [w.work(8.0)]), MAY).burn_downs
+    assert floor.owed == pytest.approx(6.0)
+
+
+def test_P1_G_the_policy_and_each_site_limit_power() -> None:
+    site = {"id": "home", "region": "self/home", "max_mw": 0.02, "energised": "2026-04", "ramp_months": 4}
+    build = {
+        "id": "deal", "kind": "own_build", "vendor": "self", "pools": ["own"], "site": "home", "start": "2026-04",
+        "term_months": 24, "status": "signed", "accelerators": 40.0, "capex_usd_per_accelerator": 10_000.0,
+        "residual_fraction": 0.3, "kw_per_accelerator": 1.0, "running_usd_per_accelerator_hour": 0.1,
+        "usd_per_mwh": 100.0,
+    }  # fmt: skip
+    policy = {"power": {"max_mw": {"2026-01": 0.5, "2026-05": 0.03}}}
+    portfolio = w.world([build, w.on_demand(4.0)], [w.work(100.0)], sites=[site], policy=policy)
+    seen = snapshot(portfolio, MAY)
+    assert [(limit.id, limit.max_mw) for limit in seen.power_limits] == [("all", 0.03), ("home", pytest.approx(0.01))]
+    done = place(seen)
+    assert {row.pool: row.used_accelerators for row in done.pools} == {
+        "a": pytest.approx(20.0),
+        "own": pytest.approx(10.0),
+    }
+    assert all(row.dual_usd_per_unit > 0 for row in done.limits if row.rule == "P1.G")
+
+
+def test_P1_C_the_share_of_critical_work_is_the_policys() -> None:
+    policy = {"concentration": {"max_critical_service_fraction": 0.6}}
+    contracts = [w.on_demand(1.0), w.on_demand(2.0, "b")]
+    portfolio = w.world(contracts, [w.work(10.0, critical=True)], policy=policy)
+    done = place(snapshot(portfolio, MAY))
+    assert {row.pool: row.used_accelerators for row in done.pools} == {"a": pytest.approx(6.0), "b": pytest.approx(4.0)}
+
+
+def test_nodes_of_a_pool_without_capacity_are_bad_input() -> None:
+    portfolio = w.world([w.on_demand(1.0)], [w.work(1.0)])
+    with pytest.raises(BadInput, match="pool 'nowhere' has no capacity in 2026-05; known: a"):
+        snapshot(portfolio, MAY, nodes=(NodeState(id="n", pool="nowhere", accelerators=8),))
