@@ -166,3 +166,15 @@ def test_less_power_or_a_smaller_share_never_brings_more_value(snapshot: Snapsho
         for unmet in (0.0, price)
     ]
     assert owed[1] <= owed[0] + 1e-6 * max(1.0, abs(owed[0]))
+
+
+@settings(max_examples=100, deadline=None)
+@given(snapshot=worlds(), mw=st.sampled_from([0.0, 0.004, 0.012]), share=st.sampled_from([None, 0.5, 0.8]))
+def test_a_limit_may_fall_below_what_runs(snapshot: Snapshot, mw: float, share: float | None) -> None:
+    """P1.G and P1.V on running work, even if it may not be stopped: there is always an answer that keeps the limit."""
+    pools = tuple(pool.model_copy(update={"facility_kw_per_accelerator": 1.0}) for pool in snapshot.pools)
+    limit = PowerLimit(id="hall", pools=tuple(pool.id for pool in pools), max_mw=mw)
+    tight = {"pools": pools, "power_limits": (limit,), "max_vendor_fraction": share}
+    done = place(snapshot.model_copy(update=tight))
+    assert sum(row.used_accelerators for row in done.pools) <= 1000 * mw + 1e-6
+    assert done.worst_residual <= 1e-6

@@ -190,3 +190,32 @@ def test_P1_L_nothing_is_drawn_that_is_not_used() -> None:
     used = sum(row.used_accelerators for row in done.pools if row.pool == "q")
     assert sum(row.accelerators for row in done.draws) == pytest.approx(used or 4.0)
     assert sum(limit(done, "P1.L", name).used for name in ("s", "t")) == pytest.approx(used or 4.0)
+
+
+def test_what_runs_is_stopped_when_a_limit_falls_below_it() -> None:
+    """P1.E asks for a newcomer for every stop; a brown-out is a reason of its own, and what is fixed goes last."""
+    mine = power(0.02)
+    running = tuple(ask(f"r{i}", running_in="p", usd_per_unit=4.0 + i, preemptible=i != 0) for i in range(3))
+    done = place(world(*running, pools=mine["pools"][:1], power_limits=mine["power_limits"]))
+    assert done.forced
+    assert where(done) == {"r0": "p"}
+    assert {row.reason for row in done.evictions} == {"a limit has fallen below what runs"}
+    none = place(world(*running, pools=mine["pools"][:1], power_limits=power(0.01)["power_limits"]))
+    assert not none.assignments
+    free = place(world(*running, pools=mine["pools"][:1]))
+    assert (free.forced, len(free.assignments)) == (False, 3)
+    lie = none.model_copy(update={"objective_value": 0.0})
+    assert check(world(*running, pools=mine["pools"][:1]), lie)["forced"] == 1.0
+
+
+def test_a_running_service_whose_rule_is_new_moves_or_shrinks() -> None:
+    """P1.H: four replicas in one region; the other has room for one."""
+    service = ask("s", count=4, accelerators=4.0, running_in="us", spread=Spread(max_fraction=0.5))
+    pools = (pool("us", own_accelerators=16.0), pool("de", DE, own_accelerators=4.0))
+    done = place(world(service, pools=pools))
+    assert done.forced
+    assert sorted((row.pool, row.count, row.change) for row in done.assignments) == [
+        ("de", 1.0, "migrate"),
+        ("us", 1.0, "stay"),
+    ]
+    assert done.evictions[0].count == 2.0

@@ -164,6 +164,8 @@ class Placement(Record):
     """SHA-256 of the snapshot."""
     solver: str
     """Solver and version."""
+    forced: bool = False
+    """Whether a limit has fallen below what runs, so that asks are stopped although nobody takes their place."""
     solves: int = 1
     """Times that the value layer was solved until its counts fitted onto the nodes."""
     worst_residual: float

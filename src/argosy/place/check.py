@@ -12,7 +12,7 @@ from collections import defaultdict
 from argosy.model.placement import Placement
 from argosy.model.region import Region
 from argosy.model.snapshot import PlaceAsk, PoolState, Snapshot
-from argosy.place.check_limits import Book, allowed, check_limits, may_run, rate
+from argosy.place.check_limits import Book, allowed, check_limits, may_run, over_limits, rate
 from argosy.place.check_money import check_money
 from argosy.place.check_seats import check_seats
 
@@ -53,7 +53,7 @@ def check(snapshot: Snapshot, placement: Placement) -> dict[str, float]:
             there = sum(
                 a.count * a.accelerators for a in snapshot.asks if a.running_in == ask.running_in and not a.preemptible
             )
-            if there <= _most(snapshot, pools[ask.running_in]) + 1e-9:
+            if not placement.forced and there <= _most(snapshot, pools[ask.running_in]) + 1e-9:
                 book.below("P1.S", ask.count, stayed[ask.id])
     _capacity(book, snapshot, placement, used)
     check_limits(book, snapshot, placement, used)
@@ -61,6 +61,8 @@ def check(snapshot: Snapshot, placement: Placement) -> dict[str, float]:
     check_money(book, snapshot, placement)
     if placement.objective in WHOLE:
         _evictions(book, snapshot, placement, placed)
+    if placement.forced:
+        book.holds("forced", over_limits(snapshot))
     for transfer in placement.transfers:
         dataset = next(d for d in snapshot.datasets if d.id == transfer.dataset)
         region = regions[transfer.to_region]
@@ -135,4 +137,5 @@ def _evictions(book: Book, snapshot: Snapshot, placement: Placement, placed: dic
         gone = sum((ask.count - placed[ask.id]) * ask.accelerators for ask in runs)
         everything = sum(a.count * a.accelerators for a in there[pool.id])
         shrunk = max(0.0, everything - _most(snapshot, pool))
-        book.below("P1.E", gone - shrunk - newcomers[pool.id], 0.0)
+        if not placement.forced:
+            book.below("P1.E", gone - shrunk - newcomers[pool.id], 0.0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from argosy.model.placement import Placement
 from argosy.model.region import Region
@@ -12,6 +12,8 @@ from argosy.model.spread import Spread
 
 Tell = Callable[[str, str, float, float], None]
 """Compares rule, name, used and most with what the placement tells."""
+Rows = Sequence[tuple[str, str, float]]
+"""Ask, pool and count of what runs or is placed."""
 
 
 class Book:
@@ -72,34 +74,46 @@ def check_limits(book: Book, snapshot: Snapshot, placement: Placement, used: Map
             book.near(f"{rule} told", row.used, amount)
             book.near(f"{rule} told", row.most, most)
 
-    _owners(book, snapshot, placement, tell)
-    _vendors(book, snapshot, placement, used)
-    for limit in snapshot.power_limits:
-        kw = sum(
-            used[pool.id] * (pool.facility_kw_per_accelerator or 0.0)
-            for pool in snapshot.pools
-            if pool.id in limit.pools
-        )
-        book.below("P1.G", kw / 1000, limit.max_mw)
-        tell("P1.G", limit.id, kw / 1000, limit.max_mw)
+    rows = [(row.ask, row.pool, row.count) for row in placement.assignments]
+    _owners(book, snapshot, rows, tell)
+    _vendors(book, snapshot, rows, used)
+    _power(book, snapshot, used, tell)
     if placement.objective in ("value", "cost"):
         _floors(book, snapshot, placement, used, tell)
-    _replicas(book, snapshot, placement)
+    _replicas(book, snapshot, rows)
 
 
-def _owners(book: Book, snapshot: Snapshot, placement: Placement, tell: Tell) -> None:
+def over_limits(snapshot: Snapshot) -> bool:
+    """Whether what runs now, left alone, would break a limit: then stops without a newcomer are right."""
+    book = Book()
+    used: dict[str, float] = defaultdict(float)
+    rows: list[tuple[str, str, float]] = []
+    for ask in snapshot.asks:
+        if ask.running_in is not None:
+            used[ask.running_in] += ask.count * ask.accelerators
+            rows.append((ask.id, ask.running_in, ask.count))
+
+    def tell(_rule: str, _name: str, _amount: float, _most: float) -> None:
+        """Nothing is told of a placement that was not made."""
+
+    _owners(book, snapshot, rows, tell)
+    _vendors(book, snapshot, rows, used)
+    _power(book, snapshot, used, tell)
+    _replicas(book, snapshot, rows)
+    return max(book.residual.values(), default=0.0) > 0
+
+
+def _owners(book: Book, snapshot: Snapshot, rows: Rows, tell: Tell) -> None:
     asks = {ask.id: ask for ask in snapshot.asks}
     total = sum(pool.own_accelerators for pool in snapshot.pools)
     total += sum(s.capacity / min(s.draw.values()) for s in snapshot.supplies if s.draw)
     for owner, share in snapshot.owner_shares.items():
-        mine = sum(
-            row.count * asks[row.ask].accelerators for row in placement.assignments if asks[row.ask].owner == owner
-        )
+        mine = sum(count * asks[ask].accelerators for ask, _, count in rows if asks[ask].owner == owner)
         book.below("P1.O", mine, share * total)
         tell("P1.O", owner, mine, share * total)
 
 
-def _vendors(book: Book, snapshot: Snapshot, placement: Placement, used: Mapping[str, float]) -> None:
+def _vendors(book: Book, snapshot: Snapshot, rows: Rows, used: Mapping[str, float]) -> None:
     asks = {ask.id: ask for ask in snapshot.asks}
     pools = {pool.id: pool for pool in snapshot.pools}
     regions = {region.id: region for region in snapshot.regions}
@@ -111,12 +125,24 @@ def _vendors(book: Book, snapshot: Snapshot, placement: Placement, used: Mapping
             book.below("P1.V", amount, snapshot.max_vendor_fraction * sum(used.values()))
     if snapshot.max_critical_vendor_fraction is not None:
         work: dict[str, float] = defaultdict(float)
-        for row in placement.assignments:
-            if asks[row.ask].critical:
-                pool = pools[row.pool]
-                work[regions[pool.region].vendor] += row.count * rate(asks[row.ask], pool, regions)
+        for ask, name, count in rows:
+            if asks[ask].critical:
+                pool = pools[name]
+                work[regions[pool.region].vendor] += count * rate(asks[ask], pool, regions)
         for amount in work.values():
             book.below("P1.C", amount, snapshot.max_critical_vendor_fraction * sum(work.values()))
+
+
+def _power(book: Book, snapshot: Snapshot, used: Mapping[str, float], tell: Tell) -> None:
+    """P1.G."""
+    for limit in snapshot.power_limits:
+        kw = sum(
+            used[pool.id] * (pool.facility_kw_per_accelerator or 0.0)
+            for pool in snapshot.pools
+            if pool.id in limit.pools
+        )
+        book.below("P1.G", kw / 1000, limit.max_mw)
+        tell("P1.G", limit.id, kw / 1000, limit.max_mw)
 
 
 def _floors(book: Book, snapshot: Snapshot, placement: Placement, used: Mapping[str, float], tell: Tell) -> None:
@@ -139,31 +165,31 @@ def _domain(spread: Spread, pool: PoolState, regions: Mapping[str, Region]) -> s
     return {"pool": pool.id, "region": pool.region, "vendor": regions[pool.region].vendor}[spread.over]
 
 
-def _replicas(book: Book, snapshot: Snapshot, placement: Placement) -> None:
+def _replicas(book: Book, snapshot: Snapshot, placed: Rows) -> None:
     """P1.H and P1.Q, ask by ask."""
     pools = {pool.id: pool for pool in snapshot.pools}
     regions = {region.id: region for region in snapshot.regions}
-    rows = defaultdict(list)
-    for row in placement.assignments:
-        rows[row.ask].append(row)
+    rows: dict[str, list[tuple[str, float]]] = defaultdict(list)
+    for name, pool_id, count in placed:
+        rows[name].append((pool_id, count))
     for ask in snapshot.asks:
         if ask.spread is None and ask.firm_fraction == 0:
             continue
         inside: dict[str, float] = defaultdict(float)
         replicas: dict[str, float] = defaultdict(float)
         spot = total = 0.0
-        for row in rows[ask.id]:
-            pool = pools[row.pool]
-            amount = row.count if ask.units_per_hour is None else row.count * rate(ask, pool, regions)
+        for pool_id, count in rows[ask.id]:
+            pool = pools[pool_id]
+            amount = count if ask.units_per_hour is None else count * rate(ask, pool, regions)
             spot += amount if pool.tier == "spot" else 0.0
             total += amount
             if ask.spread is not None and (pool.tier == "spot" or not ask.spread.spot_only):
                 inside[_domain(ask.spread, pool, regions)] += amount
             if ask.spread is not None:
-                replicas[_domain(ask.spread, pool, regions)] += row.count
+                replicas[_domain(ask.spread, pool, regions)] += count
         book.below("P1.Q", spot, (1 - ask.firm_fraction) * total)
         if ask.spread is not None and total > 0:
             book.below("P1.H", max(inside.values(), default=0.0), ask.spread.max_fraction * total)
             # Pieces of a flow are counted to within the solver's tolerance.
-            apart = sum(count >= 1 - 1e-6 for count in replicas.values())
+            apart = sum(number >= 1 - 1e-6 for number in replicas.values())
             book.holds("P1.H", apart >= ask.spread.min_domains)

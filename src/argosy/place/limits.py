@@ -63,7 +63,7 @@ def extra_columns(program: Program) -> None:
     for j, floor in enumerate(snapshot.burn_downs if program.world.integral else ()):
         program.cost[program.first_unmet + j] = -floor.unmet_usd_per_unit * snapshot.window_hours
         program.upper[program.first_unmet + j] = floor.owed
-    apart = slice(program.first_apart, program.t)
+    apart = slice(program.first_apart, program.first_forced)
     program.upper[apart] = 1.0
     program.integer[apart] = True
 

@@ -19,10 +19,11 @@ from argosy.place.rows import INF, Program, Rows
 from argosy.place.world import NONE, Bools, Floats, Ints, World
 
 
-def build(world: World, room: Floats | None = None) -> Program:
+def build(world: World, room: Floats | None = None, *, forced: bool = False) -> Program:
     """The program of a world; for fair objectives without the rows P1.F, which `fair_rows` adds.
 
-    `room` (C, P) is the most of each class that its pool's nodes could hold, inf where nothing is known.
+    `room` (C, P) is the most of each class that its pool's nodes could hold, inf where nothing is known. With `forced`
+    P1.E and P1.S may be broken at a price above all gains: for worlds where a limit has fallen below what runs.
     """
     allowed = world.rate > 0
     cells, taps = _positions(allowed), _positions(world.draw > 0)
@@ -30,6 +31,7 @@ def build(world: World, room: Floats | None = None) -> Program:
     apart = apart_classes(world)
     more = len(world.snapshot.burn_downs) if world.integral else 0
     more += sum(1 + len(names) for names in apart.values())
+    more += len(world.capacity) if forced else 0
     columns = x_count + y_count + z_count + more + 1
     cost, lower, upper = np.zeros(columns), np.zeros(columns), np.full(columns, INF)
     integer = np.zeros(columns, dtype=np.bool_)
@@ -42,13 +44,17 @@ def build(world: World, room: Floats | None = None) -> Program:
     upper[z] = 1.0
     integer[z] = True
     lower[-1], upper[-1] = -INF, INF
-    program = Program(world, cells, taps, cost, upper, lower, integer, Rows(), np.zeros(0, dtype=np.int64), apart, [])
+    program = Program(
+        world, cells, taps, cost, upper, lower, integer, Rows(), np.zeros(0, dtype=np.int64), apart, [], forced
+    )
     extra_columns(program)
     _class_rows(program)
     _pool_rows(program)
     _data_rows(program)
     limit_rows(program)
     _eviction_rows(program)
+    if forced:
+        _force(program)
     return program
 
 
@@ -145,7 +151,21 @@ def _eviction_rows(program: Program) -> None:
         new = np.flatnonzero((pool == p) & may[of] & (world.running[of] == NONE))
         columns = np.concatenate([runs, new])
         values = np.concatenate([world.accelerators[of[runs]], world.accelerators[of[new]]])
+        if program.forced:
+            columns, values = np.append(columns, program.first_forced + p), np.append(values, 1.0)
         program.rows.add(("P1.E", p), columns, values, float(use[there].sum()) - gone, INF)
+
+
+def _force(program: Program) -> None:
+    """P1.E and P1.S at a price: a stop without a newcomer costs more than any gain, of what is fixed ten times that."""
+    world, of = program.world, program.cell[0]
+    dear = 100.0 * (1.0 + float(np.abs(program.cost[: len(of)] / world.accelerators[of]).max(initial=0.0)))
+    program.penalty = np.zeros(len(program.cost))
+    program.penalty[program.first_forced : program.t] = -dear
+    fixed = np.flatnonzero(program.lower[: len(of)] > 0)
+    program.penalty[fixed] = 10.0 * dear * world.accelerators[of[fixed]]
+    program.lower[fixed] = 0.0
+    program.cost = program.cost + program.penalty
 
 
 def fair_rows(program: Program, need: Floats, slope: Floats) -> None:

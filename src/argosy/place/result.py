@@ -46,6 +46,7 @@ def placement(solution: Solution, note: str, asked_gap: float, seated: Seated | 
         price_note=note,
         inputs_hash=hashlib.sha256(world.snapshot.model_dump_json().encode()).hexdigest(),
         solver=f"HiGHS {version('highspy')}",
+        forced=solution.program.forced,
         solves=1 if seated is None else seated.solves,
         worst_residual=0.0,
         assignments=tuple(reader.assignments()),
@@ -192,7 +193,9 @@ class _Reader:
                 c = next(c for c, members in enumerate(self.world.members) if i in members)
                 p = int(self.world.running[c])
                 obstacle = self.world.obstacle[c][p]
-                if obstacle is not None:
+                if obstacle is None and self.solution.program.forced:
+                    why = "a limit has fallen below what runs"
+                elif obstacle is not None:
                     why = f"it may not stay: {obstacle}"
                 elif self.use[p] + ask.accelerators > self.world.most[p] + SMALL:
                     why = "its accelerators do more elsewhere, or are gone"

@@ -79,6 +79,10 @@ class Program:
     """Class whose replicas must run in several failure domains to those domains; each has columns of P1.H."""
     limits: list[Limit]
     """Rows that bind several pools or classes together."""
+    forced: bool = False
+    """Whether P1.E and P1.S may be broken at a price; then there is one more column for each pool."""
+    penalty: Floats | None = None
+    """That price, which is part of `cost` and not of what a placement is worth."""
 
     @property
     def first_z(self) -> int:
@@ -94,6 +98,11 @@ class Program:
     def first_apart(self) -> int:
         """Position of the first column of P1.H."""
         return self.first_unmet + (len(self.world.snapshot.burn_downs) if self.world.integral else 0)
+
+    @property
+    def first_forced(self) -> int:
+        """Position of the first column of what is stopped by force; one for each pool."""
+        return self.first_apart + sum(1 + len(names) for names in self.apart.values())
 
     @property
     def t(self) -> int:

@@ -66,15 +66,29 @@ def solve(world: World, settings: Settings, gap: float, room: Floats | None = No
     program = build(world, room)
     if world.integral:
         program.lower[program.t] = program.upper[program.t] = 0.0
-        return _whole(program, settings, gap)
+        found = _whole(program, settings, gap)
+        if found is None:
+            # A limit has fallen below what runs: something must stop although nobody takes its place.
+            program = build(world, room, forced=True)
+            program.lower[program.t] = program.upper[program.t] = 0.0
+            found = _whole(program, settings, gap)
+        if found is None:
+            raise SolverError("no placement keeps what may not be stopped within the capacity")
+        return found
     return _fair(program, settings)
 
 
-def _whole(program: Program, settings: Settings, gap: float) -> Solution:
+def _whole(program: Program, settings: Settings, gap: float) -> Solution | None:
     solver = _solver(program, settings, gap)
     if not solver.run():
-        raise SolverError("no placement keeps what may not be stopped within the capacity")
+        return None
     columns, value, reached = drawn(program, solver.columns()), solver.objective(), solver.gap()
+    if program.penalty is not None:
+        # Prices would be those of force.
+        value = (
+            _cost(program, columns) if program.world.objective == "cost" else value - float(program.penalty @ columns)
+        )
+        return replace(_plain(program, columns, value), gap=reached)
     # The prices of scarcity are those of the relaxation: an integer program has none of its own.
     solver.relax()
     found = _plain(program, columns, value)
@@ -132,9 +146,8 @@ def _cost(program: Program, columns: Floats) -> float:
     cells = len(program.cell[0])
     world = program.world
     bonus = place_bonus(world)[program.cell]
-    return float(
-        (bonus - program.cost[:cells]) @ columns[:cells] - program.cost[program.first_z :] @ columns[program.first_z :]
-    )
+    cost = program.cost if program.penalty is None else program.cost - program.penalty
+    return float((bonus - cost[:cells]) @ columns[:cells] - cost[program.first_z :] @ columns[program.first_z :])
 
 
 def equal_share(world: World) -> Floats:
