@@ -1,7 +1,8 @@
 """Master: the first stage with cuts in place of the futures (F7).
 
 Columns: the first stage, one `theta` per group of futures (their mean cost) and `rho` (the tail). A cut bounds theta or
-rho from below by a linear function of the first stage. The linear program stays resident; rows are only added.
+rho from below by a linear function of the first stage. The linear program stays resident; rows are only added, and a
+box around a point or fixed integers are bounds that can be taken back.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import highspy
 import numpy as np
 
 from argosy.errors import SolverError
-from argosy.plan.program import Floats, Ints
+from argosy.plan.program import EXERCISE, Floats, Ints
 from argosy.plan.risk import tail_weights
 from argosy.plan.template import Template
 
@@ -67,6 +68,11 @@ class Master:
             first.matrix.value, np.zeros(self.width + extra, dtype=np.int32),
         )  # fmt: skip
         self.lower, self.upper = lower, upper
+        """First-stage bounds without boxes and fixed integers."""
+        self.held_lower, self.held_upper = lower.copy(), upper.copy()
+        """The same with fixed integers."""
+        self.reach = _reach(template)
+        self.boxed = np.flatnonzero(np.isfinite(self.reach)).astype(np.int32)
         self.cost = cost
         self.objective = -np.inf
         self.first = np.zeros(self.width)
@@ -99,28 +105,27 @@ class Master:
         self.theta, self.rho = value[self.width : -1], float(value[-1])
         self.objective = self.solver.getInfo().objective_function_value
 
-    def branch(self, gap: float, seconds: float) -> tuple[Floats, float] | None:
-        """Integers and a lower bound of the program with integers; None when it has no answer in time."""
-        count = len(self.integers)
-        self.solver.changeColsIntegrality(count, self.integers, np.ones(count, dtype=np.uint8))
-        self.solver.setOptionValue("mip_rel_gap", gap)
-        self.solver.setOptionValue("time_limit", seconds)
-        try:
-            self.solver.run()
-            info = self.solver.getInfo()
-            if info.primal_solution_status != highspy.SolutionStatus.kSolutionStatusFeasible:
-                return None
-            value = np.array(self.solver.getSolution().col_value)[self.integers]
-            return np.round(value), float(info.mip_dual_bound)
-        finally:
-            self.solver.changeColsIntegrality(count, self.integers, np.zeros(count, dtype=np.uint8))
-            self.solver.setOptionValue("time_limit", highspy.kHighsInf)
+    def hold(self, lower: Floats, upper: Floats) -> None:
+        """Bounds of the integers until further notice; takes away any box."""
+        self.held_lower[self.integers], self.held_upper[self.integers] = lower, upper
+        self.solver.changeColsBounds(len(self.integers), self.integers, lower, upper)
+        self.near(None, 1.0)
 
     def fix(self, integers: Floats | None) -> None:
         """Fix the integers, or free them with None."""
-        lower = self.lower[self.integers] if integers is None else integers
-        upper = self.upper[self.integers] if integers is None else integers
-        self.solver.changeColsBounds(len(self.integers), self.integers, lower, upper)
+        if integers is None:
+            self.hold(self.lower[self.integers], self.upper[self.integers])
+        else:
+            self.hold(integers, integers)
+
+    def near(self, centre: Floats | None, radius: float) -> None:
+        """F7.5: keep the columns that cuts count within a share of their reach around a point; None takes it away."""
+        lower, upper = self.held_lower[self.boxed], self.held_upper[self.boxed]
+        if centre is not None:
+            most = radius * self.reach[self.boxed]
+            middle = np.clip(centre[self.boxed], lower, upper)
+            lower, upper = np.maximum(lower, middle - most), np.minimum(upper, middle + most)
+        self.solver.changeColsBounds(len(self.boxed), self.boxed, lower, upper)
 
     def add(self, cuts: Cuts, first: Floats, tolerance: float) -> int:
         """Add the mean of each group and the tail of the futures' cuts, where the master's own point violates them.
@@ -128,7 +133,7 @@ class Master:
         At any other point than the master's own all are added.
         """
         program, own = self.program, first is self.first
-        cost = cuts.constant + cuts.slope @ first[cuts.columns]
+        cost = cuts.constant + np.einsum("sn,n->s", cuts.slope, first[cuts.columns])
         value = np.bincount(self.group_of, weights=program.probability * cost, minlength=self.groups)
         added = 0
         for g in range(self.groups):
@@ -145,7 +150,7 @@ class Master:
 
     def _row(self, cuts: Cuts, weight: Floats, column: int) -> None:
         futures = np.flatnonzero(weight)
-        slope = weight[futures] @ cuts.slope[futures]
+        slope = np.einsum("s,sn->n", weight[futures], cuts.slope[futures])
         keep = np.abs(slope) > 1e-12
         index = np.append(cuts.columns[keep], column).astype(np.int32)
         value = np.append(-slope[keep], 1.0)
@@ -186,3 +191,19 @@ class Master:
     def first_dual(self) -> Floats:
         """Duals of the first-stage rows."""
         return np.array(self.solver.getSolution().row_dual)[: len(self.template.first.row_lower)]
+
+
+def _reach(template: Template) -> Floats:
+    """(first-stage columns,) how far a column that cuts count can move; inf for those that need no box."""
+    p, columns = template.program, template.first.columns
+    reach = np.full(columns.size, np.inf)
+    counted = np.zeros(columns.size, dtype=bool)
+    counted[template.links.column] = True
+    counted |= np.abs(template.future_cost).max(axis=0) > 0
+    share = np.where(p.later_action == EXERCISE, p.option_share[p.later_row], 1.0)
+    for name, most in (
+        ("size", p.size_max), ("later", p.size_max[p.later_row] * share), ("prepay", p.prepay_max * p.size_max),
+        ("port", np.array(1.0)), ("replica", np.array(1.0)), ("power", p.site_max),
+    ):  # fmt: skip
+        reach[columns.part(name)] = most
+    return np.where(counted & (reach > 0), reach, np.inf)

@@ -1,9 +1,9 @@
 """Decompose: many futures, solved one by one, with cuts that they share (F7).
 
-Relaxation first: a master proposes contracts, a batch of futures is solved exactly between the proposal and the best
-contracts known, their duals bound all futures, and the master is solved again until the bounds meet. Then all futures
-are solved exactly; only that pass certifies. Integers are rounded, fixed and certified the same way; where the gap is
-still open, branch and bound on the master closes it.
+A few futures first: their plan is where the search over all of them starts, and their duals bound all others. Then the
+master proposes contracts in a box around the best ones known, all futures are solved exactly there, and the box grows
+or shrinks with how well the cuts foretold the cost, until the cost and the bound of the master without a box meet.
+Integers are proposed by branch and bound over the cuts, and each proposal is certified the same way.
 """
 
 from __future__ import annotations
@@ -11,28 +11,43 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 
-import highspy
 import numpy as np
 
 from argosy.clock import Clock
 from argosy.errors import SolverError
 from argosy.plan.benders_master import Master
+from argosy.plan.branch import branch
 from argosy.plan.exact import Exact
-from argosy.plan.extensive import hand_over, tile
 from argosy.plan.pool import Pool
-from argosy.plan.program import Floats, Ints, mean_program
+from argosy.plan.program import Floats, Ints, mean_program, some_program
 from argosy.plan.recourse import Answer
 from argosy.plan.risk import measure, quantile
 from argosy.plan.solution import Progress, Solution
 from argosy.plan.template import Template, build
 from argosy.settings import Settings
 
-BATCH = 32
-"""Futures solved exactly in one step of the relaxation."""
 GROUPS = 128
 """Most groups of futures with a theta of their own."""
 STEPS = 400
 """Most steps of one phase; more means that something is wrong."""
+FEW, SHARE = 8, 4
+"""A search over more than `FEW` futures starts from the plan of one `SHARE`-th of them."""
+SEARCHED = 64
+"""Over more futures than this, the plan of fewer ones has whole integers too."""
+KEPT_POINTS = 12
+"""Most phases of a search over fewer futures whose duals are taken over."""
+KEPT_NUMBERS = 3e7
+"""About as many slopes of taken duals are held."""
+ROUGH = 1e-3
+"""Gap of the plans that only start another search."""
+CHUNK = 64
+"""Futures whose columns are held twice while a solution is written."""
+POOL_STEPS = 20
+"""Most steps that use the duals of a few futures only."""
+PART = 0.25
+"""How near to the bound of all integers the certified cost of some integers comes before others are looked at."""
+RADIUS = 0.02
+"""First half width of the box, as a share of the reach of each column."""
 
 
 @dataclass(slots=True)
@@ -42,7 +57,6 @@ class _State:
     bound: float = -np.inf
     best: float = np.inf
     first: Floats | None = None
-    integral: bool = False
 
 
 class Decomposition:
@@ -57,6 +71,13 @@ class Decomposition:
         self.master = Master(template, _groups(template))
         self.started = clock.monotonic_seconds()
         self.bound = -np.inf
+        self.stop = threading.Event()
+        self.passes = 0
+        """Times that all futures were solved."""
+        self.last: tuple[Floats, list[Answer]]
+        """Contracts of the last pass and its answers."""
+        self.seen: list[tuple[Floats, list[Answer]]] = []
+        """The last pass of each phase."""
         self.log: list[tuple[str, int, float, float]] = []
 
     def solve(self, gap: float, stop: threading.Event) -> Solution | None:
@@ -65,11 +86,18 @@ class Decomposition:
         start = self._start()
         if start is None:
             return None
-        relaxed = self._phase(start, gap / 4, "relaxation")
-        if relaxed is None:
+        best = self._search(start, gap)
+        return None if best is None else self.solution(self._tidied(best, gap), gap)
+
+    def _search(self, start: Floats, gap: float) -> _State | None:
+        """The best plan within the gap from certified passes; None when there is none."""
+        relaxed = _State(first=start)
+        free = (self.master.lower < self.master.upper)[self.master.integers].any()
+        if not self._phase(relaxed, max(gap, ROUGH) if free else gap / 4, "relaxation"):
             return None
+        assert relaxed.first is not None
         self.bound = relaxed.bound
-        return self._integers(relaxed, gap)
+        return self._integers(relaxed.first, gap)
 
     def _left(self) -> float:
         return self.settings.time_limit_seconds - (self.clock.monotonic_seconds() - self.started)
@@ -78,133 +106,163 @@ class Decomposition:
         return self.stop.is_set() or self._left() <= 0
 
     def _start(self) -> Floats | None:
-        """First contracts: those of the mean future, whose program is small."""
-        matrix = tile(build(mean_program(self.program)))
-        solver = hand_over(matrix)
-        count = np.flatnonzero(matrix.integer).astype(np.int32)
-        if len(count):
-            solver.changeColsIntegrality(len(count), count, np.zeros(len(count), dtype=np.uint8))
-        solver.run()
-        if solver.getModelStatus() != highspy.HighsModelStatus.kOptimal:
-            return None
-        return np.array(solver.getSolution().col_value)[: matrix.first_columns]
+        """First contracts: those of a plan for fewer futures, whose duals cut the master here too.
 
-    def _phase(self, centre: Floats, gap: float, step: str) -> _State | None:
-        """Cut between the proposal and the best contracts until the certified gap holds.
-
-        Where a step solves all futures its value is proven; where it solves a batch it is an estimate, and a full
-        pass follows once estimate and bound agree.
+        One future starts from what the first stage alone would do.
         """
-        state = _State()
-        estimate = self._cut_exactly(centre, self._batch(centre))
-        if self.scenarios <= BATCH:
-            state.best, state.first = estimate, centre
-        for _ in range(STEPS):
-            if not self.master.solve():
-                return None
-            self._cut_from_pool()
-            proposal, state.bound = self.master.first.copy(), max(state.bound, self.master.objective)
-            middle = 0.5 * proposal + 0.5 * centre
-            value = self._cut_exactly(middle, self._batch(middle))
-            if value < estimate:
-                centre, estimate = middle, value
-            if self.scenarios <= BATCH and value < state.best:
-                state.best, state.first = value, middle
-            self._tell(step, estimate, state.bound)
-            if estimate - state.bound > gap * abs(estimate) and not self._over():
-                continue
-            if self.scenarios > BATCH:
-                estimate = self.certify(centre)
-                if estimate < state.best:
-                    state.best, state.first = estimate, centre
-                self._tell(step + ", all futures", state.best, state.bound)
-            if state.best - state.bound <= gap * abs(state.best) or self._over():
-                return state
-        raise SolverError(f"the {step} did not converge in {STEPS} steps")
+        if not self.master.solve():
+            return None
+        if self.scenarios == 1:
+            return self.master.first.copy()
+        fewer = self._fewer()
+        fewer.stop = self.stop
+        start = fewer._start()
+        state = None
+        if start is not None and self.scenarios > SEARCHED:
+            state = fewer._search(start, ROUGH)
+        elif start is not None:
+            state = _State(first=start)
+            state = state if fewer._phase(state, ROUGH, "relaxation of a few futures") else None
+        if state is None or state.first is None:
+            return None
+        self._learn(fewer)
+        self._cut_from_pool(state.first)
+        return state.first
 
-    def _batch(self, first: Floats) -> Ints:
-        """Futures to solve: all when few, else spread over their estimated cost with the costliest included."""
-        if self.scenarios <= BATCH:
-            return np.arange(self.scenarios)
-        if not len(self.pool):
-            return _spread(self.program.demand.sum(axis=(1, 2)), BATCH)
-        estimate, _ = self.pool.best(first)
-        return _spread(estimate, BATCH)
+    def _learn(self, fewer: Decomposition) -> None:
+        """Take over the duals of fewer futures, and cut the master with them where they were found."""
+        seen = fewer.seen[-KEPT_POINTS:]
+        most = max(1, int(KEPT_NUMBERS / (self.scenarios * len(self.pool.columns) * max(1, len(seen)))))
+        for _, answers in seen:
+            some = [
+                answers[i] for i in np.unique(np.linspace(0, len(answers) - 1, min(most, len(answers))).astype(int))
+            ]
+            self.pool.extend([answer.dual for answer in some], [answer.basis for answer in some])
+        for first, _ in seen:
+            self.master.add(self.pool.chosen(self.pool.best(first)[1]), first, 0.0)
+        self.master.solve()
 
-    def _cut_exactly(self, first: Floats, batch: Ints) -> float:
-        """Solve a batch at a point, keep the duals, cut the master there; the estimated objective at the point."""
-        for answer in self.exact.some(batch, first, self.pool):
-            self.pool.add(answer.dual, answer.basis)
-        cost, which = self.pool.best(first)
-        self.master.add(self.pool.chosen(which), first, 0.0)
-        return float(self.master.cost @ first) + measure(self.program, cost)
-
-    def _cut_from_pool(self) -> float:
-        """Cut the master at its own proposal with what the pool knows; the estimated objective there."""
-        value = np.inf
-        for _ in range(20):
-            first = self.master.first
+    def _cut_from_pool(self, first: Floats) -> None:
+        """Cut the master with what the pool knows, at these contracts and then at its own proposals."""
+        for _ in range(POOL_STEPS):
             cost, which = self.pool.best(first)
             value = float(self.master.cost @ first) + measure(self.program, cost)
-            if value - self.master.objective <= 1e-6 * abs(value):
+            added = self.master.add(self.pool.chosen(which), first, 1e-8 * abs(value))
+            if not added or not self.master.solve() or value - self.master.objective <= ROUGH * abs(value):
                 break
-            if not self.master.add(self.pool.chosen(which), first, 1e-8 * abs(value)) or not self.master.solve():
+            first = self.master.first
+
+    def _fewer(self) -> Decomposition:
+        """The same program with few futures that stand for all."""
+        if self.scenarios <= FEW:
+            program = mean_program(self.program)
+        else:
+            order = np.argsort(self.program.demand.sum(axis=(1, 2)), kind="stable")
+            parts = np.array_split(order, max(FEW, -(-self.scenarios // SHARE)))
+            chosen = np.array([part[len(part) // 2] for part in parts])
+            weight = np.array([self.program.probability[part].sum() for part in parts])
+            program = some_program(self.program, chosen, weight)
+        return Decomposition(build(program), settings=self.settings, clock=self.clock, progress=self.progress)
+
+    def _phase(self, state: _State, gap: float, step: str, cutoff: float = np.inf) -> bool:
+        """F7.5: move a box over the contracts until cost and bound meet, or until the bound reaches the cutoff.
+
+        Where the bound of all integers is known already, a part of the way to it is enough. False when the master is
+        infeasible.
+        """
+        radius = RADIUS
+        assert state.first is not None
+        if not np.isfinite(state.best):
+            state.best = self.certify(state.first)
+        for _ in range(STEPS):
+            self.master.near(None, 1.0)
+            if not self.master.solve():
+                return False
+            state.bound = max(state.bound, self.master.objective)
+            self._tell(step, state.best, state.bound)
+            enough = gap * abs(state.best)
+            if np.isfinite(self.bound):
+                enough = max(enough, PART * (state.best - self.bound))
+            if state.best - state.bound <= enough or state.bound >= cutoff or self._over():
+                self.seen.append(self.last)
+                return True
+            radius = self._step(state, radius, gap)
+        raise SolverError(f"the {step} did not converge in {STEPS} steps")
+
+    def _step(self, state: _State, radius: float, gap: float) -> float:
+        """Solve all futures at the best point of the box by the cuts; the radius of the next box."""
+        assert state.first is not None
+        while True:
+            self.master.near(state.first, radius)
+            solved = self.master.solve()
+            foretold = state.best - self.master.objective if solved else 0.0
+            if radius >= 1.0 or foretold > gap / 4 * abs(state.best):
                 break
-        return value
+            radius = min(1.0, 4 * radius)  # nothing to gain nearby, and more to gain further away
+        proposal = self.master.first.copy()
+        value = self.certify(proposal)
+        gained = state.best - value
+        if gained > 0.1 * foretold:
+            state.best, state.first = value, proposal
+            return min(1.0, 2 * radius) if gained > 0.5 * foretold else radius
+        if gained < 0:
+            return radius * (0.5 if gained > -foretold else 0.25)
+        return radius
 
     def certify(self, first: Floats) -> float:
         """Solve every future exactly at these contracts; the objective, proven from above. Its cuts join the master."""
         answers = self._all(first)
-        cost = np.array([answer.value for answer in answers]) + self.template.future_cost @ first
+        self.last = (first, answers)
+        cost = np.array([answer.value for answer in answers]) + self.pool.known(first)
         self.master.add(self.pool.own([answer.dual for answer in answers]), first, 0.0)
         return float(self.master.cost @ first) + measure(self.program, cost)
 
     def _all(self, first: Floats) -> list[Answer]:
+        self.passes += 1
         return self.exact.some(np.arange(self.scenarios), first, self.pool)
 
-    def _integers(self, relaxed: _State, gap: float) -> Solution | None:
-        """Round, fix, certify; branch on the master where that is not enough."""
-        assert relaxed.first is not None
-        integers = self.master.integers
-        lower, upper = self.master.lower[integers], self.master.upper[integers]
-        value = relaxed.first[integers]
+    def _integers(self, relaxed: Floats, gap: float) -> _State | None:
+        """F7.6: propose integers by the cuts, certify, and propose again until none can be better.
+
+        None when no integers keep the limits of the first stage.
+        """
         best: _State | None = None
-        for choice in (np.clip(np.ceil(value - 1e-6), lower, upper), np.clip(np.round(value), lower, upper), lower):
-            self.master.fix(choice)
-            best = self._fixed(gap / 2, "rounding")
-            if best is not None:
-                break
-        free = int((lower < upper).sum())
-        rounds = 0
-        while free and (best is None or not self._within(best, gap)) and not self._over() and rounds < 20:
-            rounds += 1
-            self.master.fix(None)
-            branched = self.master.branch(gap / 4, max(1.0, self._left()))
-            if branched is None:
-                break
-            choice, bound = branched
+        tried: dict[bytes, _State] = {}
+        for _ in range(STEPS):
+            cutoff = np.inf if best is None else best.best
+            choice, bound = branch(self.master, gap=gap / 4, cutoff=cutoff, over=self._over)
             self.bound = max(self.bound, bound)
-            if best is not None and self._within(best, gap):
+            if choice is None or (best is not None and (self._within(best, gap) or self._over())):
                 break
             self.master.fix(choice)
-            other = self._fixed(gap / 4, "branch and bound")
-            if other is not None and (best is None or other.best < best.best):
-                best = other
+            state = tried.setdefault(choice.tobytes(), _State())
+            if state.first is None:
+                state.first = self._kept_near(relaxed if best is None or best.first is None else best.first)
+            self._phase(state, gap / 4, "integers", cutoff * (1 - gap / 4))
+            if best is None or state.best < best.best:
+                best = state
         if best is None and self._over():
             raise SolverError("stopped before a first plan was found; allow more time, or ask for fewer scenarios")
-        if best is None or best.first is None:
-            return None
-        self.master.fix(best.first[integers].round())
+        return best
+
+    def _kept_near(self, first: Floats) -> Floats:
+        """The best contracts by the cuts, near others, that keep the integers fixed in the master."""
+        radius = RADIUS
+        self.master.near(first, radius)
+        while not self.master.solve() and radius < 1.0:
+            radius = min(1.0, 4 * radius)
+            self.master.near(first, radius)
+        return self.master.first.copy()
+
+    def _tidied(self, best: _State, gap: float) -> Floats:
+        """Certified contracts: a corner of the master signs fewer of them than a mix of corners does."""
+        assert best.first is not None
+        self.master.fix(best.first[self.master.integers].round())
         self.master.solve()
         corner = self.master.first.copy()
-        tidy = self.certify(corner)  # a corner of the master signs fewer contracts than a mix of corners does
-        if tidy <= best.best + gap / 10 * abs(best.best) and self._within(_State(best=tidy), gap):
-            best.first = corner
-        return self.solution(best.first, gap)
-
-    def _fixed(self, gap: float, step: str) -> _State | None:
-        """A phase with the integers of the master fixed, from its own best contracts, which keep them."""
-        return self._phase(self.master.first.copy(), gap, step) if self.master.solve() else None
+        tidy = self.certify(corner)
+        better = tidy <= best.best + gap / 10 * abs(best.best) and self._within(_State(best=tidy), gap)
+        return corner if better else best.first
 
     def _within(self, state: _State, gap: float) -> bool:
         return state.best - self.bound <= gap * abs(state.best)
@@ -214,8 +272,13 @@ class Decomposition:
         first = first.copy()
         integers = self.master.integers
         first[integers] = first[integers].round()
-        answers = self._all(first)
-        cost = np.array([answer.value for answer in answers]) + self.template.future_cost @ first
+        second = np.empty((self.scenarios, self.template.second.columns.size))
+        value = np.empty(self.scenarios)
+        for batch in np.array_split(np.arange(self.scenarios), -(-self.scenarios // CHUNK)):
+            for s, answer in zip(batch.tolist(), self.exact.some(batch, first, self.pool, columns=True), strict=True):
+                assert answer.columns is not None
+                second[s], value[s] = answer.columns, answer.value
+        cost = value + self.pool.known(first)
         objective = float(self.master.cost @ first) + measure(self.program, cost)
         first[self.template.first.columns.part("eta")] = quantile(self.program, cost)
         second_dual, weight = self.master.second_dual()
@@ -224,7 +287,7 @@ class Decomposition:
             objective=objective,
             bound=min(self.bound, objective),
             first=first,
-            second=np.array([answer.columns for answer in answers]),
+            second=second,
             first_dual=self.master.first_dual(),
             second_dual=second_dual,
             weight=weight,
@@ -236,12 +299,6 @@ class Decomposition:
         money = self.program.money_scale
         self.log.append((step, self.master.cuts, best, bound))
         self.progress(step, best * money if np.isfinite(best) else None, bound * money if np.isfinite(bound) else None)
-
-
-def _spread(values: Floats, count: int) -> Ints:
-    """Positions of `count` futures spread evenly over their order, the largest and the smallest included."""
-    order = np.argsort(values, kind="stable")
-    return np.unique(order[np.round(np.linspace(0, len(order) - 1, count)).astype(int)])
 
 
 def _groups(template: Template) -> Ints:

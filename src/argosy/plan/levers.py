@@ -99,6 +99,12 @@ class Levers:
         one: dict[str, Any] = {name: getattr(self, name)[s : s + 1] for name in RANDOM}
         return replace(self, **one)
 
+    def some(self, chosen: Ints) -> Levers:
+        """The same with some of its futures."""
+        if not len(self.gain_most):  # no projects: no futures either
+            return self
+        return replace(self, **{name: getattr(self, name)[chosen] for name in RANDOM})
+
     def mean(self, probability: Floats) -> Levers:
         """The same with one future: the mean of all."""
         if len(self.gain_most) != len(probability):  # no projects: no futures either

@@ -11,6 +11,8 @@ solver's tolerance leaves below 0 is charged at a generous bound, so that the re
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import highspy
 import numpy as np
 
@@ -34,22 +36,28 @@ class Pool:
         self.columns: Ints = np.union1d(linked, costly)
         self.future = template.future_cost[:, self.columns]
         self.values = template.links.values(slice(0, self.scenarios))
-        self.where = np.searchsorted(self.columns, template.links.column)
-        self.group_start = np.flatnonzero(np.r_[True, np.diff(self.where) > 0]) if len(self.where) else self.where
-        self.group = self.where[self.group_start] if len(self.where) else self.where
+        where = np.searchsorted(self.columns, template.links.column)
+        starts = np.flatnonzero(np.r_[True, np.diff(where) > 0]) if len(where) else where
+        ends = np.append(starts[1:], len(where))
+        self.parts = [(int(where[i]), slice(int(i), int(j))) for i, j in zip(starts, ends, strict=True)]
+        """For each linking column: its position in `columns`, and its entries among the links."""
         self.demand = program.demand.reshape(self.scenarios, -1)
         self.stock = program.stock.reshape(self.scenarios, -1)
         names = ("use", "open", "backlog")
         self.random = np.concatenate([block.columns.at(name).ravel() for name in names])
         upper = np.array([template.second_bounds(s)[2][self.random] for s in range(self.scenarios)])
-        self.unbounded = np.isinf(upper)
-        self.upper = np.where(self.unbounded, 0.0, upper)
+        self.upper = np.where(np.isinf(upper), GENEROUS, upper)
         self.column_of = np.repeat(np.arange(block.columns.size), np.diff(block.matrix.start))
         fixed = np.ones(block.columns.size, dtype=bool)
         fixed[self.random] = False
+        self.free = np.flatnonzero(np.isinf(block.column_lower))
+        fixed[self.free] = False
         self.fixed = np.flatnonzero(fixed)
-        free = np.isinf(block.column_lower)
-        self.free = np.flatnonzero(free)
+        most = block.column_upper[self.fixed]
+        self.fixed_upper = np.where(np.isinf(most), GENEROUS, most)
+        self.row_lower, self.row_upper = block.row_lower.copy(), block.row_upper.copy()
+        for rule in ("F4.D", "F4.P"):
+            self.row_lower[block.rows.part(rule)] = self.row_upper[block.rows.part(rule)] = 0.0
         self.constant: list[Floats] = []
         self.slope: list[Floats] = []
         self.bases: list[highspy.HighsBasis] = []
@@ -58,54 +66,60 @@ class Pool:
     def __len__(self) -> int:
         return len(self.constant)
 
-    def _cut(self, dual: Floats, some: slice) -> tuple[Floats, Floats]:
+    def _constants(self, dual: Floats, some: slice) -> Floats:
+        """b of F7.1 for some scenarios."""
         block = self.template.second
         matrix, rows = block.matrix, block.rows
         reduced = block.cost - np.bincount(
             self.column_of, weights=matrix.value * dual[matrix.index], minlength=block.columns.size
         )
-        lower, upper = block.row_lower.copy(), block.row_upper.copy()
-        for rule in ("F4.D", "F4.P"):
-            lower[rows.part(rule)] = upper[rows.part(rule)] = 0.0
-        bound = np.where(dual > 0, lower, upper)
+        bound = np.where(dual > 0, self.row_lower, self.row_upper)
         usable = np.isfinite(bound)
         constant = float((dual[usable] * bound[usable]).sum()) - GENEROUS * float(np.abs(dual[~usable]).sum())
         constant -= GENEROUS * float(np.abs(reduced[self.free]).sum())
         negative = np.minimum(0.0, reduced)
-        fixed_upper = block.column_upper[self.fixed]
-        infinite = np.isinf(fixed_upper)
-        bounded = np.setdiff1d(self.fixed[infinite], self.free, assume_unique=True)
-        constant += GENEROUS * float(negative[bounded].sum())
-        constant += float((negative[self.fixed[~infinite]] * fixed_upper[~infinite]).sum())
-        random = negative[self.random]
-        per_scenario = (
-            constant
-            + self.demand[some] @ dual[rows.part("F4.D")]
-            + self.stock[some] @ np.minimum(0.0, dual[rows.part("F4.P")])
-        )
-        per_scenario = per_scenario + self.upper[some] @ random + GENEROUS * (self.unbounded[some] @ random)
-        slope = self.future[some].copy()
-        if len(self.where):
-            weighted = self.values[some] * dual[self.template.links.row]
-            slope[:, self.group] -= np.add.reduceat(weighted, self.group_start, axis=1)
-        return per_scenario, slope
+        constant += float((negative[self.fixed] * self.fixed_upper).sum())
+        random = np.flatnonzero(negative[self.random])
+        of_demand = _times(self.demand[some], dual[rows.part("F4.D")])
+        of_stock = _times(self.stock[some], np.minimum(0.0, dual[rows.part("F4.P")]))
+        of_bounds = _times(self.upper[some][:, random], negative[self.random[random]])
+        return constant + of_demand + of_stock + of_bounds
+
+    def _slopes(self, duals: Floats, some: slice) -> Floats:
+        """(duals, scenarios, linking columns) g of F7.1."""
+        slope = np.repeat(self.future[some][None], len(duals), axis=0)
+        row, values = self.template.links.row, self.values[some]
+        for column, part in self.parts:
+            slope[:, :, column] -= np.einsum("dn,sn->ds", duals[:, row[part]], values[:, part])
+        return slope
 
     def cut(self, dual: Floats) -> tuple[Floats, Floats]:
         """F7.1 for every scenario: constants (S,) and slopes (S, linking columns)."""
-        return self._cut(dual, slice(0, self.scenarios))
+        everyone = slice(0, self.scenarios)
+        return self._constants(dual, everyone), self._slopes(dual[None], everyone)[0]
 
     def add(self, dual: Floats, basis: highspy.HighsBasis) -> None:
         """Keep the cuts of a dual, and the basis that it belongs to."""
-        self.bases.append(basis)
-        self.duals.append(dual)
-        constant, slope = self.cut(dual)
-        self.constant.append(constant)
-        self.slope.append(slope)
+        self.extend([dual], [basis])
+
+    def extend(self, duals: Sequence[Floats], bases: Sequence[highspy.HighsBasis]) -> None:
+        """Keep the cuts of duals, and the bases that they belong to."""
+        if not len(duals):
+            return
+        everyone = slice(0, self.scenarios)
+        self.bases.extend(bases)
+        self.duals.extend(duals)
+        self.constant.extend(self._constants(dual, everyone) for dual in duals)
+        self.slope.extend(self._slopes(np.array(duals), everyone))
+
+    def known(self, first: Floats) -> Floats:
+        """(S,) what contracts cost in each future without a second stage."""
+        return _times(self.future, first[self.columns])
 
     def best(self, first: Floats) -> tuple[Floats, Ints]:
         """Largest bound of each scenario at first-stage columns, and the dual that gives it: (S,), (S,)."""
         x = first[self.columns]
-        values = np.array([constant + slope @ x for constant, slope in zip(self.constant, self.slope, strict=True)])
+        values = np.array([c + _times(slope, x) for c, slope in zip(self.constant, self.slope, strict=True)])
         which = values.argmax(axis=0)
         return values[which, np.arange(self.scenarios)], which
 
@@ -121,6 +135,15 @@ class Pool:
 
     def own(self, duals: list[Floats]) -> Cuts:
         """The cuts of each scenario's own dual, which need not be in the pool."""
-        pairs = [self._cut(dual, slice(s, s + 1)) for s, dual in enumerate(duals)]
-        constant, slope = np.concatenate([c for c, _ in pairs]), np.concatenate([g for _, g in pairs])
+        row, slope = self.template.links.row, self.future.copy()
+        if self.parts:
+            column, start = np.array([(column, part.start) for column, part in self.parts]).T
+            for s, dual in enumerate(duals):
+                slope[s, column] -= np.add.reduceat(self.values[s] * dual[row], start)
+        constant = np.concatenate([self._constants(dual, slice(s, s + 1)) for s, dual in enumerate(duals)])
         return Cuts(self.columns, constant, slope, tuple(duals))
+
+
+def _times(matrix: Floats, vector: Floats) -> Floats:
+    """The product, on one thread: libraries of linear algebra wake threads that cost more than they help here."""
+    return np.asarray(np.einsum("sn,n->s", matrix, vector))

@@ -283,6 +283,13 @@ class Program:
         }  # fmt: skip
 
 
+_OF_FUTURES = (
+    "link_capacity", "bound_amount", "future_cost", "prepay_credit", "port_capacity", "site_energised", "use_max",
+    "open_max", "stock", "demand", "backlog_max",
+)  # fmt: skip
+"""Arrays with the future as first axis, besides `later_member`."""
+
+
 def mean_program(program: Program) -> Program:
     """The same problem with one future: the mean of all."""
     p = program.probability
@@ -296,16 +303,12 @@ def mean_program(program: Program) -> Program:
         program,
         probability=np.ones(1),
         later_member=np.asarray(program.later_member.any(axis=0)).reshape(1, -1),
-        link_capacity=mean(program.link_capacity),
-        bound_amount=mean(program.bound_amount),
-        future_cost=mean(program.future_cost),
-        prepay_credit=mean(program.prepay_credit),
-        port_capacity=mean(program.port_capacity),
-        site_energised=mean(program.site_energised),
-        use_max=mean(program.use_max),
-        open_max=mean(program.open_max),
-        stock=mean(program.stock),
-        demand=mean(program.demand),
-        backlog_max=mean(program.backlog_max),
+        **{name: mean(getattr(program, name)) for name in _OF_FUTURES},  # type: ignore[arg-type]
         levers=program.levers.mean(p),
     )
+
+
+def some_program(program: Program, chosen: Ints, probability: Floats) -> Program:
+    """The same problem with some of its futures, and other probabilities."""
+    parts = {name: getattr(program, name)[chosen] for name in ("later_member", *_OF_FUTURES)}
+    return replace(program, probability=probability, levers=program.levers.some(chosen), **parts)

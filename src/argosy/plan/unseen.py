@@ -85,7 +85,7 @@ class Scorer:
         second = np.empty((program.shape["S"], self.template.second.columns.size))
         self.recourse.solver.clearSolver()  # the same answer whatever was solved before
         for s in self.order:
-            second[s] = self.recourse.solve(s, first).columns
+            second[s] = self.recourse.solve(s, first, columns=True).columns
         values = Values.of(program, first, second)
         known = program.future_cost @ values.capacity_columns() - program.prepay_credit @ values.first["prepay"]
         parts = {
