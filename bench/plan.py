@@ -1,9 +1,10 @@
-"""The planning benchmark: our figure beside linopy's, measured in the same run on the same machine.
+"""The planning benchmark: our figures beside linopy's and Pyomo's, measured in the same run on the same machine.
 
-`python -m bench.plan [--short]` prints the table, writes out/bench-plan.json and exits with 1 when building and handing
-over two million variables takes more than a sixth of linopy's CPU. Every measurement is a fresh process; CPU is
-`time.process_time` inside it, memory is its peak from `resource.getrusage`. Before a build is measured, the same code
-builds a small instance once, so that neither side pays for imports that happen at first use.
+`python -m bench.plan [--short]` prints the tables, writes out/bench-plan.json and exits with 1 when building and
+handing over two million variables takes more than a sixth of linopy's CPU. What is solved is in `bench.solve`. Every
+measurement is a fresh process; CPU is `time.process_time` inside it, memory is its peak from `resource.getrusage`.
+Before a build is measured, the same code builds a small instance once, so that neither side pays for imports that
+happen at first use.
 """
 
 from __future__ import annotations
@@ -18,11 +19,17 @@ import platform
 import resource
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+import rich.box
+from rich.console import Console
+from rich.table import Table
 
 ROOT = Path(__file__).parents[1]
 OUT = ROOT / "out"
@@ -32,7 +39,25 @@ TWO_MILLION = 76
 """Scenarios at which Procure-84 has two million columns."""
 NEEDED_GIB = 6.0
 """Free memory asked for before two million variables are built."""
-CHILD_SECONDS = 180
+CHILD_SECONDS = 1800
+SHORT_SOLVES: tuple[tuple[str, list[Any]], ...] = (
+    ("decomposition", [8, 1e-4]),
+    ("decomposition", [32, 1e-4]),
+    ("what_if", [20]),
+    ("questions", [8, 1e-4]),
+)
+FULL_SOLVES: tuple[tuple[str, list[Any]], ...] = (
+    ("decomposition", [8, 1e-4]),
+    ("decomposition", [32, 1e-4]),
+    ("decomposition", [100, 1e-4]),
+    ("decomposition", [1000, 5e-3]),
+    ("what_if", [20]),
+    ("questions", [32, 1e-4]),
+    ("selected", [1000, 32, 1e-3]),
+    ("curve", [[8, 16, 32, 64, 100], 1e-3]),
+)
+"""Functions of `bench.solve` and what they are called with, each in a fresh process. A front of twenty points belongs
+here once there is a function that draws one from kept cuts."""
 METHOD = (
     "fresh process per measurement; CPU from time.process_time, peak memory from resource.getrusage; best of the "
     "repeats; a small instance is built first; both sides start from the same Program in memory"
@@ -110,6 +135,31 @@ print(json.dumps({"cpu_seconds": cpu, "peak_mb": resource.getrusage(resource.RUS
 """
 
 
+def measure_solve(name: str, values: list[Any]) -> Record:
+    """One function of `bench.solve`; what one child process does."""
+    from bench import solve
+
+    record: Record = getattr(solve, name)(*values)
+    return record
+
+
+def write_matrix(scenarios: int, path: Path) -> None:
+    """The matrix of Procure-84 by rows, for a peer in an environment of its own."""
+    from argosy.plan.extensive import tile
+    from argosy.plan.template import build
+    from bench.procure84 import procure84
+
+    matrix = tile(build(procure84(scenarios)))
+    column = np.repeat(np.arange(len(matrix.cost)), np.diff(matrix.matrix.start))
+    order = np.argsort(matrix.matrix.index, kind="stable")
+    row = matrix.matrix.index[order]
+    np.savez(
+        path, cost=matrix.cost, column_lower=matrix.column_lower, column_upper=matrix.column_upper,
+        row_lower=matrix.row_lower, row_upper=matrix.row_upper, index=column[order], value=matrix.matrix.value[order],
+        start=np.searchsorted(row, np.arange(len(matrix.row_lower) + 1)),
+    )  # fmt: skip
+
+
 # ---- outside: children, repeats, table
 
 
@@ -139,23 +189,42 @@ def _builds(scenarios: int, clusters: int | None, builders: list[str], repeats: 
     return {builder: _best(records) for builder, records in told.items()}
 
 
-def _peer_python(package: str) -> tuple[str | None, str]:
-    """A Python that has the package, in its own environment under out/; or why there is none."""
+def _peer_python(package: str, more: tuple[str, ...] = ()) -> tuple[str | None, str]:
+    """A Python that has the package and what it needs, in its own environment under out/; or why there is none."""
     python = PEERS / package / "bin" / "python"
-    if python.exists():
+    have = [line.split("==")[0] for line in (package, *more)]
+    check = f"import importlib.metadata as m; [m.version(n) for n in {have!r}]"
+    if python.exists() and subprocess.run([str(python), "-c", check], check=False, capture_output=True).returncode == 0:
         return str(python), ""
     uv = ROOT / ".tools" / "venv" / "bin" / "uv"
     command = str(uv) if uv.exists() else "uv"
     try:
         for step in (
-            [command, "venv", "--quiet", "--python", sys.executable, str(PEERS / package)],
-            [command, "pip", "install", "--quiet", "--python", str(python), package],
+            [command, "venv", "--quiet", "--clear", "--python", sys.executable, str(PEERS / package)],
+            [command, "pip", "install", "--quiet", "--python", str(python), package, *more],
         ):
             subprocess.run(step, cwd=ROOT, check=True, capture_output=True, text=True, timeout=180)
     except (OSError, subprocess.SubprocessError) as problem:
         reason = getattr(problem, "stderr", None) or str(problem)
         return None, str(reason).strip().splitlines()[-1]
     return str(python), ""
+
+
+def _pyomo(skipped: list[str]) -> list[Record]:
+    """Pyomo at one and at eight scenarios; nothing, and the reason in `skipped`, where it is not to be had."""
+    python, reason = _peer_python("pyomo", (f"highspy=={importlib.metadata.version('highspy')}", "numpy"))
+    if python is None:
+        skipped.append(f"Pyomo: {reason}")
+        return []
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        for scenarios in (1, 8):
+            path = Path(folder) / f"{scenarios}.npz"
+            write_matrix(scenarios, path)
+            solve = ["--solve"] if scenarios == 1 else []
+            told = _child([python, str(ROOT / "bench" / "pyomo_peer.py"), str(path), *solve])
+            rows.append({"scenarios": scenarios, **told})
+    return rows
 
 
 def _free_gib() -> float:
@@ -223,6 +292,11 @@ def run(short: bool) -> Record:
             ours, theirs = told["argosy"]["objective"], told[peer]["objective"]
             row["objectives_differ_by"] = abs(ours - theirs) / abs(theirs)
         result["build"].append(row)
+    result["pyomo"] = _pyomo(result["skipped"])
+    result["solve"] = []
+    for name, values in SHORT_SOLVES if short else FULL_SOLVES:
+        told = _child([sys.executable, "-m", "bench.plan", "--solve", json.dumps([name, values])])
+        result["solve"].append({"what": name, "with": values, "load_average": os.getloadavg(), **told})
     big = [row["share_of_linopy"] for row in result["build"] if row["scenarios"] == TWO_MILLION]
     result["target_share_of_linopy"] = TARGET
     result["target_met"] = max(big) <= TARGET if big else None
@@ -231,10 +305,6 @@ def run(short: bool) -> Record:
 
 def show(result: Record) -> None:
     """The table for people."""
-    import rich.box
-    from rich.console import Console
-    from rich.table import Table
-
     console = Console(width=100, soft_wrap=True)
     machine = result["machine"]
     console.print(
@@ -267,7 +337,19 @@ def show(result: Record) -> None:
                     "solve relaxed S=1", name, f"{record['solve_cpu_seconds']:.2f}", "", "", "",
                     f"{record['objective']:.6f}",
                 )  # fmt: skip
+    for record in result["pyomo"]:
+        what = f"build S={record['scenarios']}, hindsight"
+        mine = [row for row in result["build"] if row["scenarios"] == record["scenarios"]]
+        share = mine[0]["measured"]["argosy"]["cpu_seconds"] / record["cpu_seconds"]
+        table.add_row(
+            what, "pyomo", f"{record['cpu_seconds']:.3f}", f"{record['wall_seconds']:.3f}", f"{record['peak_mb']:.0f}",
+            f"{record['columns']:,}", f"{share:.4f}",
+        )  # fmt: skip
+        if "objective" in record:
+            seconds, optimum = f"{record['solve_cpu_seconds']:.2f}", f"{record['objective']:.6f}"
+            table.add_row("solve relaxed S=1", "pyomo", seconds, "", "", optimum, "")
     console.print(table)
+    _show_solves(result["solve"], console)
     console.print("build: rules, columns and bounds as arrays, handed to HiGHS. solve: the last column is the optimum.")
     for reason in result["skipped"]:
         console.print(f"skipped: {reason}", highlight=False)
@@ -282,12 +364,34 @@ def show(result: Record) -> None:
         )
 
 
+def _show_solves(rows: list[Record], console: Console) -> None:
+    """What was solved, a line for each."""
+    for row in rows:
+        what = f"{row['what']} {json.dumps(row['with'])}"
+        left_out = ("what", "with", "load_average")
+        numbers = {key: value for key, value in row.items() if key not in left_out}
+        console.print(f"{what}: {json.dumps(_rounded(numbers))}", highlight=False)
+
+
+def _rounded(value: Any) -> Any:
+    """The same with five significant digits, for people."""
+    if isinstance(value, dict):
+        return {key: _rounded(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_rounded(one) for one in value]
+    return float(f"{value:.5g}") if isinstance(value, float) else value
+
+
 def main() -> int:
     """Measure, print, write; 1 when the target is missed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--short", action="store_true", help="linopy only in its faster mode")
     parser.add_argument("--measure", help=argparse.SUPPRESS)
+    parser.add_argument("--solve", help=argparse.SUPPRESS)
     told = parser.parse_args()
+    if told.solve:
+        print(json.dumps(measure_solve(*json.loads(told.solve))))
+        return 0
     if told.measure:
         print(json.dumps(measure_build(*json.loads(told.measure))))
         return 0

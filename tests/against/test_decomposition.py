@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from tests.against.worlds import random_program
 
 from argosy.clock import SystemClock
+from argosy.plan.branch import branch
 from argosy.plan.check import check
 from argosy.plan.decompose import Decomposition
 from argosy.plan.main import quiet
 from argosy.plan.pool import Pool
 from argosy.plan.program import Program
 from argosy.plan.recourse import Recourse
+from argosy.plan.select import forward
 from argosy.plan.solve import solve
 from argosy.plan.template import build
 from argosy.plan.values import Values
@@ -76,3 +80,63 @@ def test_a_dual_of_one_future_bounds_every_other_from_below(seed: int) -> None:
         assert (bounds <= values[None, :] + 1e-6 * np.maximum(1.0, np.abs(values))).all()
     own = pool.best(points[0])[0] - template.future_cost @ points[0]
     assert own == pytest.approx(exact[0], rel=1e-7, abs=1e-6)
+
+
+@pytest.mark.parametrize("seed", [0, 3, 5])
+def test_a_changed_first_stage_is_solved_again_from_kept_cuts(seed: int) -> None:
+    """F7.7: dearer sizes and a contract left out; the same cost as a program written that way."""
+    program = random_program(seed)
+    run = Decomposition(build(program), settings=Settings(), clock=SystemClock(), progress=quiet)
+    before = run.solve(GAP, threading.Event())
+    assert before is not None
+    sign_upper = program.sign_upper.copy()
+    sign_upper[int(np.argmax(program.sign_lower == 0))] = 0.0
+    other = replace(program, size_cost=program.size_cost + 0.5, sign_upper=sign_upper)
+    template = build(other)
+    eta = template.first.columns.part("eta")
+    cost, lower, upper = template.first.cost.copy(), template.first.column_lower, template.first.column_upper.copy()
+    cost[eta] = upper[eta] = 0.0
+    lower = np.where(np.isfinite(lower), lower, 0.0)
+    run.master.change(cost, lower, upper)
+    again = run.again(GAP, before.first)
+    whole = solve(template, gap=0.0, settings=Settings(), clock=SystemClock(), progress=quiet, stop=threading.Event())
+    if whole is None:
+        assert again is None
+        return
+    assert again is not None
+    scale = max(1.0, abs(whole.objective))
+    assert again[1] == pytest.approx(whole.objective, abs=2 * GAP * scale)
+    assert again[2] <= whole.objective + 1e-7 * scale
+
+
+def test_forward_selection_takes_what_stands_apart_and_keeps_all_probability() -> None:
+    """F7.8: three heaps of futures; one future of each heap is taken, with the probability of its heap."""
+    chance = np.random.default_rng(0)
+    heap = np.repeat([0, 1, 2], [5, 3, 2])
+    features = np.array([[0.0, 0.0], [10.0, 0.0], [0.0, 30.0]])[heap] + 0.1 * chance.normal(size=(10, 2))
+    chosen, weight = forward(features, np.full(10, 0.1), 3)
+    assert heap[chosen].tolist() == [0, 1, 2]
+    assert weight == pytest.approx([0.5, 0.3, 0.2])
+    everyone, same = forward(features, np.full(10, 0.1), 10)
+    assert everyone.tolist() == list(range(10))
+    assert same == pytest.approx(np.full(10, 0.1))
+
+
+def test_branch_finds_what_trying_every_set_of_integers_finds() -> None:
+    """F7.6: by the cuts alone, without a future solved."""
+    program = random_program(2)
+    run = Decomposition(build(program), settings=Settings(), clock=SystemClock(), progress=quiet)
+    assert run.solve(1e-3, threading.Event()) is not None
+    master = run.master
+    lower, upper = master.lower[master.integers], master.upper[master.integers]
+    choice, bound = branch(master, gap=0.0, cutoff=np.inf, over=lambda: False)
+    best = np.inf
+    for some in itertools.product(*(range(int(a), int(b) + 1) for a, b in zip(lower, upper, strict=True))):
+        master.fix(np.array(some, dtype=float))
+        if master.solve():
+            best = min(best, master.objective)
+    assert choice is not None
+    assert bound == pytest.approx(best, rel=1e-7)
+    master.fix(choice)
+    assert master.solve()
+    assert master.objective == pytest.approx(best, rel=1e-7)

@@ -105,6 +105,26 @@ class Master:
         self.theta, self.rho = value[self.width : -1], float(value[-1])
         self.objective = self.solver.getInfo().objective_function_value
 
+    def change(self, cost: Floats, lower: Floats, upper: Floats) -> None:
+        """Other costs and bounds of the first stage. Cuts do not know them, so all cuts stay (F7.7)."""
+        every = np.arange(self.width, dtype=np.int32)
+        self.cost, self.lower, self.upper = cost, lower, upper
+        self.held_lower, self.held_upper = lower.copy(), upper.copy()
+        self.solver.changeColsCost(self.width, every, cost)
+        self.solver.changeColsBounds(self.width, every, lower, upper)
+
+    def recost(self, column: int, cost: float) -> None:
+        """Another cost of one first-stage column."""
+        self.cost = self.cost.copy()
+        self.cost[column] = cost
+        self.solver.changeColCost(column, cost)
+
+    def weigh(self, risk_aversion: float) -> None:
+        """Another lambda of F5. Cuts of theta and rho hold for every lambda; only their costs change (F7.7)."""
+        extra = np.arange(self.width, self.width + self.groups + 1, dtype=np.int32)
+        cost = np.append(np.full(self.groups, 1 - risk_aversion), risk_aversion)
+        self.solver.changeColsCost(len(extra), extra, cost)
+
     def hold(self, lower: Floats, upper: Floats) -> None:
         """Bounds of the integers until further notice; takes away any box."""
         self.held_lower[self.integers], self.held_upper[self.integers] = lower, upper

@@ -11,12 +11,13 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 
+import highspy
 import numpy as np
 
 from argosy.clock import Clock
 from argosy.errors import SolverError
 from argosy.plan.benders_master import Master
-from argosy.plan.branch import branch
+from argosy.plan.branch import WHOLE, branch
 from argosy.plan.exact import Exact
 from argosy.plan.pool import Pool
 from argosy.plan.program import Floats, Ints, mean_program, some_program
@@ -30,21 +31,25 @@ GROUPS = 128
 """Most groups of futures with a theta of their own."""
 STEPS = 400
 """Most steps of one phase; more means that something is wrong."""
-FEW, SHARE = 8, 4
+FEW, SHARE = 8, 8
 """A search over more than `FEW` futures starts from the plan of one `SHARE`-th of them."""
-SEARCHED = 64
+SEARCHED = 16
 """Over more futures than this, the plan of fewer ones has whole integers too."""
 KEPT_POINTS = 12
 """Most phases of a search over fewer futures whose duals are taken over."""
+KEPT_ANSWERS = 32
+"""Most answers kept of each of these phases."""
 KEPT_NUMBERS = 3e7
 """About as many slopes of taken duals are held."""
+RELAXED = 1e-3
+"""Gap of the relaxation where integers are still free."""
 ROUGH = 1e-3
 """Gap of the plans that only start another search."""
 CHUNK = 64
 """Futures whose columns are held twice while a solution is written."""
 POOL_STEPS = 20
 """Most steps that use the duals of a few futures only."""
-PART = 0.25
+PART = 0.5
 """How near to the bound of all integers the certified cost of some integers comes before others are looked at."""
 RADIUS = 0.02
 """First half width of the box, as a share of the reach of each column."""
@@ -77,27 +82,71 @@ class Decomposition:
         self.last: tuple[Floats, list[Answer]]
         """Contracts of the last pass and its answers."""
         self.seen: list[tuple[Floats, list[Answer]]] = []
-        """The last pass of each phase."""
+        """The last pass of each of the last phases, with some of its answers."""
         self.log: list[tuple[str, int, float, float]] = []
 
-    def solve(self, gap: float, stop: threading.Event) -> Solution | None:
-        """The best plan within the gap; None when the first stage is infeasible."""
+    def solve(self, gap: float, stop: threading.Event, start: Floats | None = None) -> Solution | None:
+        """The best plan within the gap; None when the first stage is infeasible.
+
+        With contracts to start from, and the duals found there in the pool, no plan for fewer futures is made.
+        """
         self.stop = stop
-        start = self._start()
+        start = self._from(start) if start is not None and len(self.pool) else self._start(gap)
         if start is None:
             return None
         best = self._search(start, gap)
         return None if best is None else self.solution(self._tidied(best, gap), gap)
 
+    def again(self, gap: float, first: Floats) -> tuple[Floats, float, float] | None:
+        """Contracts, certified cost and bound after the master was changed (F7.7), from contracts that were good.
+
+        None when the first stage is infeasible. All cuts are kept, so only what the change moves is solved again.
+        """
+        self.bound = -np.inf
+        self.master.fix(None)
+        if not self.master.solve():
+            return None
+        best = self._search(first, gap)
+        return None if best is None or best.first is None else (best.first, best.best, self.bound)
+
+    def _from(self, first: Floats) -> Floats | None:
+        """Contracts near others that this first stage allows, with the master cut there by the pool."""
+        if not self.master.solve():
+            return None
+        self.master.add(self.pool.chosen(self.pool.best(first)[1]), first, 0.0)
+        self.master.solve()
+        self._cut_from_pool(self.master.first)
+        return first
+
+    def kept(self, most: int) -> tuple[list[Floats], list[highspy.HighsBasis]]:
+        """Duals of the last pass and their bases, at most so many, spread over the futures."""
+        answers = _some(self.last[1], most)
+        return [answer.dual for answer in answers], [answer.basis for answer in answers]
+
     def _search(self, start: Floats, gap: float) -> _State | None:
-        """The best plan within the gap from certified passes; None when there is none."""
-        relaxed = _State(first=start)
-        free = (self.master.lower < self.master.upper)[self.master.integers].any()
-        if not self._phase(relaxed, max(gap, ROUGH) if free else gap / 4, "relaxation"):
+        """The best plan within the gap from certified passes, from contracts nearby; None when there is none.
+
+        With a wide gap and a start that has whole integers, these come first and branch and bound sees to the rest.
+        """
+        integers = self.master.integers
+        free = (self.master.lower < self.master.upper)[integers].any()
+        near: Floats | None = None
+        if free and gap >= RELAXED and np.abs(start[integers] - start[integers].round()).max(initial=0.0) <= WHOLE:
+            self.master.fix(np.clip(start[integers].round(), self.master.lower[integers], self.master.upper[integers]))
+            near = self._kept_near(start)
+        if near is not None:
+            state = _State(first=near, best=self.certify(near))
+            return self._integers(state, near, gap)
+        self.master.fix(None)
+        near = self._kept_near(start)
+        if near is None:
+            return None
+        relaxed = _State(first=near)
+        if not self._phase(relaxed, max(gap, RELAXED) if free else gap / 4, "relaxation"):
             return None
         assert relaxed.first is not None
         self.bound = relaxed.bound
-        return self._integers(relaxed.first, gap)
+        return self._integers(None, relaxed.first, gap)
 
     def _left(self) -> float:
         return self.settings.time_limit_seconds - (self.clock.monotonic_seconds() - self.started)
@@ -105,7 +154,7 @@ class Decomposition:
     def _over(self) -> bool:
         return self.stop.is_set() or self._left() <= 0
 
-    def _start(self) -> Floats | None:
+    def _start(self, gap: float) -> Floats | None:
         """First contracts: those of a plan for fewer futures, whose duals cut the master here too.
 
         One future starts from what the first stage alone would do.
@@ -116,13 +165,14 @@ class Decomposition:
             return self.master.first.copy()
         fewer = self._fewer()
         fewer.stop = self.stop
-        start = fewer._start()
+        rough = max(ROUGH, gap / 5)
+        start = fewer._start(rough)
         state = None
         if start is not None and self.scenarios > SEARCHED:
-            state = fewer._search(start, ROUGH)
+            state = fewer._search(start, rough)
         elif start is not None:
             state = _State(first=start)
-            state = state if fewer._phase(state, ROUGH, "relaxation of a few futures") else None
+            state = state if fewer._phase(state, rough, "relaxation of a few futures") else None
         if state is None or state.first is None:
             return None
         self._learn(fewer)
@@ -131,12 +181,10 @@ class Decomposition:
 
     def _learn(self, fewer: Decomposition) -> None:
         """Take over the duals of fewer futures, and cut the master with them where they were found."""
-        seen = fewer.seen[-KEPT_POINTS:]
-        most = max(1, int(KEPT_NUMBERS / (self.scenarios * len(self.pool.columns) * max(1, len(seen)))))
+        seen = fewer.seen
+        most = int(KEPT_NUMBERS / (self.scenarios * len(self.pool.columns) * max(1, len(seen))))
         for _, answers in seen:
-            some = [
-                answers[i] for i in np.unique(np.linspace(0, len(answers) - 1, min(most, len(answers))).astype(int))
-            ]
+            some = _some(answers, max(1, most))
             self.pool.extend([answer.dual for answer in some], [answer.basis for answer in some])
         for first, _ in seen:
             self.master.add(self.pool.chosen(self.pool.best(first)[1]), first, 0.0)
@@ -184,7 +232,7 @@ class Decomposition:
             if np.isfinite(self.bound):
                 enough = max(enough, PART * (state.best - self.bound))
             if state.best - state.bound <= enough or state.bound >= cutoff or self._over():
-                self.seen.append(self.last)
+                self.seen = [*self.seen, (self.last[0], _some(self.last[1], KEPT_ANSWERS))][-KEPT_POINTS:]
                 return True
             radius = self._step(state, radius, gap)
         raise SolverError(f"the {step} did not converge in {STEPS} steps")
@@ -221,13 +269,14 @@ class Decomposition:
         self.passes += 1
         return self.exact.some(np.arange(self.scenarios), first, self.pool)
 
-    def _integers(self, relaxed: Floats, gap: float) -> _State | None:
+    def _integers(self, best: _State | None, near: Floats, gap: float) -> _State | None:
         """F7.6: propose integers by the cuts, certify, and propose again until none can be better.
 
         None when no integers keep the limits of the first stage.
         """
-        best: _State | None = None
         tried: dict[bytes, _State] = {}
+        if best is not None and best.first is not None:
+            tried[best.first[self.master.integers].round().tobytes()] = best
         for _ in range(STEPS):
             cutoff = np.inf if best is None else best.best
             choice, bound = branch(self.master, gap=gap / 4, cutoff=cutoff, over=self._over)
@@ -237,7 +286,8 @@ class Decomposition:
             self.master.fix(choice)
             state = tried.setdefault(choice.tobytes(), _State())
             if state.first is None:
-                state.first = self._kept_near(relaxed if best is None or best.first is None else best.first)
+                state.first = self._kept_near(near if best is None or best.first is None else best.first)
+                assert state.first is not None, "the proposal of branch and bound keeps all limits"
             self._phase(state, gap / 4, "integers", cutoff * (1 - gap / 4))
             if best is None or state.best < best.best:
                 best = state
@@ -245,11 +295,13 @@ class Decomposition:
             raise SolverError("stopped before a first plan was found; allow more time, or ask for fewer scenarios")
         return best
 
-    def _kept_near(self, first: Floats) -> Floats:
-        """The best contracts by the cuts, near others, that keep the integers fixed in the master."""
+    def _kept_near(self, first: Floats) -> Floats | None:
+        """The best contracts by the cuts, near others, that keep the first stage and what is fixed; None if none do."""
         radius = RADIUS
         self.master.near(first, radius)
-        while not self.master.solve() and radius < 1.0:
+        while not self.master.solve():
+            if radius >= 1.0:
+                return None
             radius = min(1.0, 4 * radius)
             self.master.near(first, radius)
         return self.master.first.copy()
@@ -299,6 +351,13 @@ class Decomposition:
         money = self.program.money_scale
         self.log.append((step, self.master.cuts, best, bound))
         self.progress(step, best * money if np.isfinite(best) else None, bound * money if np.isfinite(bound) else None)
+
+
+def _some(answers: list[Answer], most: int) -> list[Answer]:
+    """At most so many answers, spread over the futures."""
+    if len(answers) <= most:
+        return answers
+    return [answers[i] for i in np.round(np.linspace(0, len(answers) - 1, most)).astype(int).tolist()]
 
 
 def _groups(template: Template) -> Ints:

@@ -116,10 +116,14 @@ class Pool:
         """(S,) what contracts cost in each future without a second stage."""
         return _times(self.future, first[self.columns])
 
+    def bounds(self, first: Floats) -> Floats:
+        """(duals, S) what each dual says that each scenario costs at least at first-stage columns."""
+        x = first[self.columns]
+        return np.array([c + _times(slope, x) for c, slope in zip(self.constant, self.slope, strict=True)])
+
     def best(self, first: Floats) -> tuple[Floats, Ints]:
         """Largest bound of each scenario at first-stage columns, and the dual that gives it: (S,), (S,)."""
-        x = first[self.columns]
-        values = np.array([c + _times(slope, x) for c, slope in zip(self.constant, self.slope, strict=True)])
+        values = self.bounds(first)
         which = values.argmax(axis=0)
         return values[which, np.arange(self.scenarios)], which
 

@@ -85,7 +85,8 @@ class Resolver:
         self.clock, self.progress, self.stop = clock, progress, stop
         self.worst_gap = self.worst_residual = 0.0
         self.plans = 0
-        self.kept: dict[tuple[int, ...], list[tuple[Floats, Any]]] = {}
+        self.kept: dict[tuple[int, ...], tuple[Floats, list[Floats], list[Any]]] = {}
+        """Shape of a program to the contracts of its last plan, the duals found there and their bases."""
 
     def solve(self, portfolio: Portfolio, edit: Edit | None = None) -> Bounds:
         """Bounds of the best plan of a portfolio, after an edit of its program; CheckFailed as `plan.solve` says."""
@@ -140,12 +141,18 @@ class Resolver:
                 template, gap=self.gap, settings=self.settings, clock=self.clock, progress=self.progress, stop=self.stop
             )
         run = Decomposition(template, settings=self.settings, clock=self.clock, progress=self.progress)
-        block = template.second
-        key = (block.columns.size, len(block.row_lower), len(block.matrix.value), len(template.links.column))
-        for dual, basis in self.kept.get(key, ()):
-            run.pool.add(dual, basis)
-        found = run.solve(self.gap, self.stop)
-        self.kept[key] = list(zip(run.pool.duals, run.pool.bases, strict=True))[-KEPT:]
+        first, block, small = template.first, template.second, run.exact.recourse.small
+        key = (
+            first.columns.size, block.columns.size, len(block.row_lower), len(block.matrix.value),
+            len(template.links.column), small.rows, small.columns,
+        )  # fmt: skip
+        start = None
+        if key in self.kept:
+            start, duals, bases = self.kept[key]
+            run.pool.extend(duals, bases)
+        found = run.solve(self.gap, self.stop, start)
+        if found is not None:
+            self.kept[key] = (found.first, *run.kept(KEPT))
         return found
 
 
