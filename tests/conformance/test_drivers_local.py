@@ -145,11 +145,25 @@ def test_a_wrapper_that_is_started_twice_works_once(runs: Runs, driver: local.Dr
     order = runs.start(f"echo x >> {tmp_path}/up; {FOR_EVER}")
     runs.file(tmp_path / "up")
     driver._spawn(order, {0: 1})
-    driver._spawn(order, {0: 2})
+    driver.replace_node(order, 0)
     driver.stop(order.run, 0)
     runs.ended(order)
     driver._spawn(order, {0: 1})
     assert (tmp_path / "up").read_text() == "x\n"
+
+
+def test_a_later_attempt_ends_the_earlier(runs: Runs, driver: local.Driver, tmp_path: Path) -> None:
+    """A node was thought lost and replaced, and lives: its wrapper sees that and commits nothing."""
+    script = f"echo $ARGOSY_ATTEMPT >> {tmp_path}/up; [ $ARGOSY_ATTEMPT = 1 ] && exec {FOR_EVER}"
+    order = runs.start(f"{script}; until [ -e {tmp_path}/gate ]; do read -t 0.05 <> <(:); done; true")
+    runs.file(tmp_path / "up", "1")
+    first = int(str(state(driver, order.run)[1]["pid"]))
+    driver._spawn(order, {0: 2})
+    wait_for(lambda: wrapper.process_start(first) is None, "the first to end")
+    assert driver.exit_record(order.run) is None
+    runs.file(tmp_path / "up", "2")
+    (tmp_path / "gate").touch()
+    assert runs.ended(order) == 0
 
 
 def test_a_superseded_wrapper_ends_its_work_without_a_server(runs: Runs, driver: local.Driver, tmp_path: Path) -> None:
