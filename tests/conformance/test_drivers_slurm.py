@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -94,6 +95,18 @@ def test_a_controller_that_was_killed_comes_back_to_the_same_runs(
     (tmp_path / "gate").touch()
     assert runs.ended(order) == 0
     assert (tmp_path / "up").read_text() == "x\n"
+
+
+def test_a_wrapper_that_was_killed_leaves_slurms_word(runs: Runs, tmp_path: Path) -> None:
+    order = runs.start(f"echo > {tmp_path}/up; {FOR_EVER}")
+    runs.file(tmp_path / "up")
+    driver = runs.driver
+    assert isinstance(driver, slurm.Driver)
+    state = driver.folders.ranks(order.run, driver.folders.spec(order.run) or {})[0][0]
+    os.kill(state["pid"], signal.SIGKILL)
+    seen = runs.until(order, "ended")
+    assert (seen.exit_code, seen.node_failed, seen.preempted) == (137, False, False)
+    assert driver.exit_record(order.run) is None
 
 
 def test_preempted_work_is_reported_as_taken_away(runs: Runs, made: tuple[Cluster, Path], tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ _LEAVING = {"COMPLETING"}
 _MACHINE_LOST = {"NODE_FAIL", "BOOT_FAIL"}
 _NOT_READY = re.compile(r"DOWN|DRAIN|FAIL|MAINT|INVAL|NOT_RESPONDING|REBOOT|POWER|UNKNOWN|FUTURE|\*")
 _GRES = re.compile(r"gpu(?::([A-Za-z][\w.-]*))?:(\d+)")
+_EXIT_CODE = re.compile(r" ExitCode=(\d+):(\d+)")
 _FORCE_AFTER_SECONDS = 10.0
 _NEVER_WORDS = re.compile(r"not available|[Ii]nvalid|More processors|exceed|too large", re.IGNORECASE)
 _AWAY_WORDS = re.compile(r"contact slurm controller|[Tt]imed out|communicat|Connection|authentication|munge|Zero Bytes")
@@ -356,15 +357,30 @@ class Driver:
         if seen in ("ended", "absent"):
             self.folders.release(run)
         failed = next((e["exit_code"] for e in ended.values() if e["exit_code"]), None)
+        machine = lost or state in _MACHINE_LOST or _launch_failed(main)
+        if failed is None and seen == "ended" and record is None and not machine and main is not None:
+            failed = self._code_of(main)
         return Observation(
             run=run,
             seen=seen,
             nodes=tuple(told),
             exit_code=record.exit_code if record is not None else failed if seen == "ended" else None,
             preempted=state == "PREEMPTED" and record is None,
-            node_failed=record is None and (lost or state in _MACHINE_LOST or _launch_failed(main)),
+            node_failed=record is None and machine,
             message=_words(main, state),
         )
+
+    def _code_of(self, job: _Job) -> int | None:
+        """Exit code of a job by Slurm's word, for one whose wrapper was killed; None when it means nothing."""
+        if job.state == "OUT_OF_MEMORY":
+            return 137
+        if job.state != "FAILED":
+            return None
+        told = _EXIT_CODE.search(self._ask("scontrol", "show", "job", "--oneliner", job.id))
+        if told is None:
+            return None
+        code, number = int(told[1]), int(told[2])
+        return (128 + number if number else code) or None
 
     def _accounted(self, run: str) -> str | None:
         """The last state of a job that the controller forgot, by sacct; None where no accounting is kept."""
