@@ -10,14 +10,18 @@ from rich.console import Console
 from rich.table import Table
 
 from argosy.cli.plan import output
-from argosy.cli.problems import print_json, reported
+from argosy.cli.problems import EXIT_NO, print_json, reported
+from argosy.cli.simulate_portfolio import Wanted, simulated, tables
 from argosy.clock import Clock, SystemClock
 from argosy.errors import BadInput, Problem
 from argosy.files.traces._source import Source, source
 from argosy.place.packing import POLICIES
+from argosy.simulate.outcome import document
 from argosy.simulate.packing import Filling, fill
 from argosy.simulate.page import filling_page, queue_page, spot_page, write
+from argosy.simulate.portfolio_page import portfolio_page
 from argosy.simulate.queue import COMPLETION, QUEUE_OBJECTIVES, Queue, Queued
+from argosy.simulate.run import OBJECTIVES
 from argosy.simulate.spot import POLICIES as SPOT_POLICIES
 from argosy.simulate.spot import SpotOutcome, replay
 
@@ -26,15 +30,49 @@ _BAD = "correct them and run the command again; docs/reference/simulate.md has t
 
 
 def simulate(
-    trace: Annotated[str, typer.Option(help="Arrivals or spot capacity as KIND:PATH, for example openb:pods.csv.gz.")],
+    portfolio: Annotated[
+        Path | None, typer.Argument(help="A portfolio file or folder; without one, --fleet and --trace are replayed.")
+    ] = None,
+    trace: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Arrivals, demand or spot capacity as KIND:PATH, for example openb:pods.csv.gz; a portfolio takes "
+            "several."
+        ),
+    ] = None,
     fleet: Annotated[str | None, typer.Option(help="Fleet as KIND:PATH; not needed for spot capacity.")] = None,
     policy: Annotated[str, typer.Option(help=f"For nodes: {', '.join(POLICIES)}.")] = "fragmentation",
-    objective: Annotated[str, typer.Option(help=f"For a queue: {', '.join(QUEUE_OBJECTIVES)}.")] = COMPLETION,
-    load: Annotated[float, typer.Option(min=0.01, max=100.0, help="For nodes: requests over capacity.")] = 1.0,
+    objective: Annotated[
+        str | None,
+        typer.Option(help=f"For a portfolio: {', '.join(OBJECTIVES)}. For a queue: {', '.join(QUEUE_OBJECTIVES)}."),
+    ] = None,
+    load: Annotated[
+        float,
+        typer.Option(min=0.01, max=100.0, help="For nodes: requests over capacity. For a portfolio: factor on demand."),
+    ] = 1.0,
     seed: Annotated[int, typer.Option(min=0, help="Seed of everything that is left to chance.")] = 0,
     days: Annotated[
-        float | None, typer.Option(min=0.01, help="For a queue: only asks that arrive in these days.")
+        float | None,
+        typer.Option(
+            min=0.01, max=7320, help="For a portfolio: days to simulate, 30 unless said. For a queue: days of arrivals."
+        ),
     ] = None,
+    month: Annotated[
+        str | None, typer.Option(help="For a portfolio: first month, YYYY-MM; absent means that of the horizon.")
+    ] = None,
+    plan: Annotated[
+        Path | None,
+        typer.Option(help="For a portfolio: output of `argosy plan --json`, for sizes and internal prices."),
+    ] = None,
+    future: Annotated[
+        str | None, typer.Option(help="For a portfolio: a given future, or `expected`; absent draws one with the seed.")
+    ] = None,
+    stands_for: Annotated[
+        str | None, typer.Option("--as", help="For a portfolio: workload that the asks of a trace stand for.")
+    ] = None,
+    faults: Annotated[
+        bool, typer.Option("--faults", help="For a portfolio: everything between control and vendors may fail.")
+    ] = False,
     share: Annotated[
         bool, typer.Option(help="For a queue: let two asks share a chip where that was measured.")
     ] = False,
@@ -43,19 +81,40 @@ def simulate(
     as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
     report: Annotated[Path | None, typer.Option(help="Write a page with pictures to this HTML file.")] = None,
 ) -> None:
-    """Replay a trace against a fleet and say how well it went.
+    """Run a portfolio under a virtual clock, or replay a trace against a fleet, and say how well it went.
 
-    Exit code 0: done. 2: bad input. 3: outside failure.
+    Exit code 0: done. 1: something that must always hold did not (--faults). 2: bad input. 3: outside failure.
     """
+    if portfolio is not None:
+        wanted = Wanted(
+            portfolio=portfolio,
+            traces=trace or (),
+            days=30.0 if days is None else days,
+            seed=seed,
+            objective=objective or "value",
+            load=load,
+            month=month,
+            plan=plan,
+            future=future,
+            stands_for=stands_for,
+            faults=faults,
+        )
+        _portfolio(wanted, fleet, as_json, report)
+        return
     with reported(as_json, next_step=_BAD):
-        arriving = source(trace)
+        if not trace:
+            message = "give a portfolio, or what arrives as --trace KIND:PATH"
+            raise BadInput([Problem("--trace", 0, 0, "option.missing", "", message)])
+        if len(trace) > 1:
+            raise BadInput([Problem("--trace", 0, 0, "option.twice", "", "a fleet is replayed with one trace")])
+        arriving = source(trace[0])
         place = None if fleet is None else source(fleet)
         if arriving.offers("availability") and place is None:
             answer, page = _spot(arriving, work, deadline, seed)
         elif place is None:
             raise BadInput([Problem("--fleet", 0, 0, "option.missing", "", "say on what, as KIND:PATH")])
         elif place.offers("counts"):
-            answer, page = _queue(place, arriving, objective, days, share)
+            answer, page = _queue(place, arriving, objective or COMPLETION, days, share)
         else:
             answer, page = _filling(place, arriving, policy, load, seed, SystemClock())
         if report is not None:
@@ -66,6 +125,25 @@ def simulate(
         _table(answer)
         if report is not None:
             typer.echo(f"report: {report}")
+
+
+def _portfolio(wanted: Wanted, fleet: str | None, as_json: bool, report: Path | None) -> None:
+    with reported(as_json, next_step=_BAD):
+        if fleet is not None:
+            message = "a portfolio has its own pools; leave --fleet away, or the portfolio"
+            raise BadInput([Problem("--fleet", 0, 0, "option.both", "", message)])
+        found = simulated(wanted)
+        answer = document(found, FORMAT)
+        if report is not None:
+            write(portfolio_page(found), report)
+    if as_json:
+        print_json(answer)
+    else:
+        tables(found, answer)
+        if report is not None:
+            typer.echo(f"report: {report}")
+    if answer.get("faults", {}).get("violations"):
+        raise typer.Exit(EXIT_NO)
 
 
 def _spot(trace: Source, work: float, deadline: float, seed: int) -> tuple[dict[str, Any], str]:

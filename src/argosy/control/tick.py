@@ -8,16 +8,22 @@ that makes booking it twice the same as once. A tick that is cut off is simply f
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from argosy.clock import Clock
+from argosy.control.protocols import Halt, Level
+from argosy.errors import OutsideError
 from argosy.model.placement import Assignment, Eviction, Placement, Transfer
 from argosy.model.snapshot import Objective, Snapshot
 from argosy.place import place
 from argosy.settings import Settings
 
-Step = Eviction | Transfer | Assignment
+Step = Eviction | Halt | Transfer | Level | Assignment
+Decide = Callable[[Snapshot], Placement]
+SAME_ACCELERATORS = 1e-6
 
 
 class Observer(Protocol):
@@ -26,6 +32,9 @@ class Observer(Protocol):
     def snapshot(self) -> Snapshot:
         """The world now."""
 
+    def levels(self) -> Mapping[tuple[str, str], float]:
+        """(ask, pool) to accelerators that serve work that flows, now."""
+
 
 class Hands(Protocol):
     """Who carries out. Each call may fail with OutsideError and may be repeated: doing it twice is doing it once."""
@@ -33,11 +42,17 @@ class Hands(Protocol):
     def stop(self, step: Eviction) -> None:
         """Stop asks and free their accelerators."""
 
+    def halt(self, step: Halt) -> None:
+        """Stop an ask that moves, its work saved."""
+
     def copy(self, step: Transfer) -> None:
         """Order a copy of data."""
 
     def start(self, step: Assignment) -> None:
-        """Start asks, or move them from where they run."""
+        """Start asks; one that moves has been halted before."""
+
+    def level(self, step: Level) -> None:
+        """Set how many accelerators serve work that flows."""
 
 
 class Book(Protocol):
@@ -57,6 +72,8 @@ class Tick:
     placement: Placement
     steps: int
     """Steps carried out; 0 when all stays as it is."""
+    failed: tuple[tuple[Step, str], ...] = ()
+    """Steps that the outside did not carry out, or that depended on one of those, with the reason."""
 
 
 def tick(
@@ -67,25 +84,87 @@ def tick(
     clock: Clock,
     objective: Objective = "value",
     settings: Settings | None = None,
+    gap: float = 1e-6,
+    decide: Decide | None = None,
 ) -> Tick:
-    """One tick. Errors of the outside end it where it stands; the next one observes what really happened."""
-    placement = place(observer.snapshot(), objective=objective, settings=settings)
+    """One tick.
+
+    A step that the outside fails is left out with those that depend on it (what would start on accelerators that were
+    not freed, move without having been halted, or read data that was not ordered); all others are carried out, so that
+    one vendor that does not answer holds up no other. The next tick observes what really happened. `decide` replaces
+    `place`, for callers that remember decisions; it must give what `place` would.
+    """
+    snapshot = observer.snapshot()
+    chosen = decide or partial(place, objective=objective, gap=gap, settings=settings)
+    placement = chosen(snapshot)
     decision = f"{clock.now().isoformat()}/{placement.inputs_hash[:16]}"
     book.decided(decision, placement)
-    steps = plan_steps(placement)
-    for number, step in enumerate(steps):
-        if isinstance(step, Eviction):
-            hands.stop(step)
-        elif isinstance(step, Transfer):
-            hands.copy(step)
-        else:
-            hands.start(step)
+    flows = frozenset(ask.id for ask in snapshot.asks if ask.units_per_hour is not None)
+    running = {ask.id: ask.running_in for ask in snapshot.asks if ask.running_in is not None}
+    region_of = {pool.id: pool.region for pool in snapshot.pools}
+    full: set[str] = set()
+    held: set[str] = set()
+    unread: set[tuple[str, str]] = set()
+    failed: list[tuple[Step, str]] = []
+    count = 0
+    for number, step in enumerate(plan_steps(placement, flows, observer.levels(), running)):
+        if isinstance(step, Assignment) and (
+            step.pool in full or step.ask in held or (step.ask, region_of[step.pool]) in unread
+        ):
+            failed.append((step, "a step before it failed"))
+            continue
+        try:
+            _carry_out(hands, step)
+        except OutsideError as error:
+            failed.append((step, str(error)))
+            if isinstance(step, Eviction | Halt):
+                full.add(step.pool)
+                held.add(step.ask)
+            elif isinstance(step, Transfer):
+                unread |= {(reader, step.to_region) for reader in step.readers}
+            continue
         book.done(decision, number, step)
-    return Tick(placement, len(steps))
+        count += 1
+    return Tick(placement, count, tuple(failed))
 
 
-def plan_steps(placement: Placement) -> list[Step]:
-    """The steps of a placement in their order: stops, copies, moves, starts. What stays needs none."""
-    moves = [row for row in placement.assignments if row.change == "migrate"]
-    starts = [row for row in placement.assignments if row.change == "start"]
-    return [*placement.evictions, *placement.transfers, *moves, *starts]
+def _carry_out(hands: Hands, step: Step) -> None:
+    if isinstance(step, Eviction):
+        hands.stop(step)
+    elif isinstance(step, Halt):
+        hands.halt(step)
+    elif isinstance(step, Transfer):
+        hands.copy(step)
+    elif isinstance(step, Level):
+        hands.level(step)
+    else:
+        hands.start(step)
+
+
+def plan_steps(
+    placement: Placement,
+    flows: frozenset[str] = frozenset(),
+    levels: Mapping[tuple[str, str], float] | None = None,
+    running: Mapping[str, str] | None = None,
+) -> list[Step]:
+    """The steps of a placement in their order: stops, halts, levels that fall, copies, moves, starts, levels that rise.
+
+    `flows` are the asks whose work flows; `levels` is what serves them now; `running` is the pool where an ask runs.
+    What stays as it is needs no step.
+    """
+    now = dict(levels or {})
+    then: dict[tuple[str, str], float] = {}
+    for row in placement.assignments:
+        if row.ask in flows:
+            then[row.ask, row.pool] = then.get((row.ask, row.pool), 0.0) + row.accelerators
+    changed = [
+        Level(ask, pool, then.get((ask, pool), 0.0))
+        for ask, pool in sorted({*now, *then})
+        if abs(then.get((ask, pool), 0.0) - now.get((ask, pool), 0.0)) > SAME_ACCELERATORS
+    ]
+    falls = [step for step in changed if step.accelerators < now.get((step.ask, step.pool), 0.0)]
+    rises = [step for step in changed if step.accelerators >= now.get((step.ask, step.pool), 0.0)]
+    moves = [row for row in placement.assignments if row.change == "migrate" and row.ask not in flows]
+    starts = [row for row in placement.assignments if row.change == "start" and row.ask not in flows]
+    halts = [Halt(row.ask, (running or {})[row.ask]) for row in moves]
+    return [*placement.evictions, *halts, *falls, *placement.transfers, *moves, *starts, *rises]

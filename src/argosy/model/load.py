@@ -14,6 +14,7 @@ from pydantic import model_validator
 from argosy.model.ask import Ask, Port
 from argosy.model.demand import Path
 from argosy.model.horizon import Horizon
+from argosy.model.pattern import Pattern
 from argosy.model.silicon import Profile
 from argosy.record import Id, Record, Text
 from argosy.units import Factor, Fraction, Months, Usd
@@ -44,6 +45,7 @@ class Load(Record):
 
     inference: ClassVar[bool] = False
     default_profile: ClassVar[Profile]
+    pattern: ClassVar[Pattern] = Pattern()
 
     id: Id
     """Short name, unique."""

@@ -40,14 +40,14 @@ def filling_page(found: Filling) -> str:
     allocated = 100 * packed.allocated_milli / capacity
     refused = 100 * np.cumsum(~placed) / np.arange(1, len(placed) + 1)
     pictures: list[Block] = [
-        _lines(
+        lines(
             "allocated",
             "Accelerators allocated, percent",
             "requested, percent of capacity",
             x,
             {"allocated": allocated},
         ),
-        _lines(
+        lines(
             "refused",
             "Asks refused, percent of those arrived",
             "requested, percent of capacity",
@@ -80,7 +80,7 @@ def filling_page(found: Filling) -> str:
         Section("filling", "Filling", "What was allocated and refused as more was requested.", tuple(pictures)),
         Section("sizes", "Refused by size", "Which asks did not fit.", (table,)),
     )
-    return _render(Page("Filling a fleet", "Simulation", (head,), figures, sections, "", _footer(f"seed {found.seed}")))
+    return render(Page("Filling a fleet", "Simulation", (head,), figures, sections, "", footer(f"seed {found.seed}")))
 
 
 def queue_page(found: Queued, capacity: Ints) -> str:
@@ -94,12 +94,12 @@ def queue_page(found: Queued, capacity: Ints) -> str:
     waits = (found.start_hours - found.arrival_hours)[done]
     share = 100 * np.arange(1, int(done.sum()) + 1) / max(1, int(done.sum()))
     pictures = (
-        _lines("use", "Accelerators in use, percent", "days", hours / 24, by_chip),
-        _lines("waiting", "Asks waiting", "days", hours / 24, {"waiting": waiting}),
+        lines("use", "Accelerators in use, percent", "days", hours / 24, by_chip),
+        lines("waiting", "Asks waiting", "days", hours / 24, {"waiting": waiting}),
     )
     spread = (
-        _lines("completion", "Asks completed within, percent", "hours", np.sort(took), {"completed": share}),
-        _lines("wait", "Asks started within, percent", "hours", np.sort(waits), {"started": share}),
+        lines("completion", "Asks completed within, percent", "hours", np.sort(took), {"completed": share}),
+        lines("wait", "Asks started within, percent", "hours", np.sort(waits), {"started": share}),
     )
     figures = (
         KeyFigure("Average completion", f"{found.average_completion_hours:,.2f} h", "arrival to end"),
@@ -111,7 +111,7 @@ def queue_page(found: Queued, capacity: Ints) -> str:
         Section("use", "Use by pool over time", "How busy each kind of chip was, and who waited.", pictures),
         Section("times", "Waiting and completion", "How the times are spread over the asks.", spread),
     )
-    return _render(Page("A queue of asks", "Simulation", (head,), figures, sections, "", _footer("no chance involved")))
+    return render(Page("A queue of asks", "Simulation", (head,), figures, sections, "", footer("no chance involved")))
 
 
 def spot_page(found: Sequence[SpotOutcome]) -> str:
@@ -140,7 +140,7 @@ def spot_page(found: Sequence[SpotOutcome]) -> str:
         f"{best.replace('_', ' ').capitalize()} saves {saved:.0%} on average and misses no deadline that could be met."
     )
     section = Section("cost", "Cost by series", "No policy can be below the bound.", (table,))
-    return _render(Page("Deadlines on spot", "Simulation", (head,), (), (section,), "", _footer("recorded capacity")))
+    return render(Page("Deadlines on spot", "Simulation", (head,), (), (section,), "", footer("recorded capacity")))
 
 
 def write(page: str, path: Path) -> None:
@@ -153,11 +153,12 @@ def write(page: str, path: Path) -> None:
         raise OutsideError(message) from error
 
 
-def _footer(what: str) -> str:
+def footer(what: str) -> str:
+    """The last line of a page."""
     return f"Argosy simulation; {what}. The same arguments give the same page."
 
 
-def _lines(key: str, title: str, unit: str, x: Numbers, series: Mapping[str, Numbers]) -> Figure:
+def lines(key: str, title: str, unit: str, x: Numbers, series: Mapping[str, Numbers]) -> Figure:
     """Lines over a numeric axis, thinned to what can be seen, with their numbers."""
     count = len(x)
     at = (
@@ -172,7 +173,7 @@ def _lines(key: str, title: str, unit: str, x: Numbers, series: Mapping[str, Num
     frame = Frame(SIZE[0], SIZE[1], 60, 160, 30, 44, across[0], across[-1], marks[0], marks[-1])
     parts = [svg.y_axis(frame, marks, ""), svg.x_axis_values(frame, across, unit)]
     entries = []
-    for slot, (name, values) in enumerate(ys.items()):
+    for slot, (name, values) in enumerate(ys.items(), 1):
         points = [(frame.x(float(a)), frame.y(float(b))) for a, b in zip(xs, values, strict=True)]
         if points:
             parts.append(svg.path(points, f"line s-line{slot}"))
@@ -187,7 +188,8 @@ def _lines(key: str, title: str, unit: str, x: Numbers, series: Mapping[str, Num
     return Figure(title, picture, Table(title, columns(unit, *(f"#{name}" for name in series)), rows))
 
 
-def _render(page: Page) -> str:
+def render(page: Page) -> str:
+    """The page as HTML."""
     folder = resources.files("argosy.report").joinpath("templates")
     environment = Environment(
         loader=PackageLoader("argosy.report", "templates"),

@@ -10,6 +10,7 @@ from argosy.model.ask import Ask
 from argosy.model.demand import Path
 from argosy.model.horizon import Horizon
 from argosy.model.load import Load
+from argosy.model.pattern import Pattern
 from argosy.model.silicon import Profile
 
 
@@ -17,6 +18,7 @@ class Workload(Load):
     """Sandboxes that run at the same time; one unit of work is one reference CPU server for a month."""
 
     default_profile: ClassVar[Profile] = "agents"
+    pattern: ClassVar[Pattern] = Pattern(night_fraction=0.25, weekend_fraction=0.5, noise_fraction=0.2)
     kind: Literal["agents"] = "agents"
     sandboxes: Path
     """Sandboxes running at the same time in the busy hours."""

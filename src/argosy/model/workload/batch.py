@@ -8,6 +8,7 @@ from argosy.model.ask import Ask
 from argosy.model.demand import Path
 from argosy.model.horizon import Horizon
 from argosy.model.load import Load
+from argosy.model.pattern import Pattern
 from argosy.model.silicon import Profile
 
 
@@ -16,6 +17,16 @@ class Workload(Load):
 
     inference: ClassVar[bool] = True
     default_profile: ClassVar[Profile] = "batch_inference"
+    pattern: ClassVar[Pattern] = Pattern(
+        flows=False,
+        night_fraction=0.6,
+        weekend_fraction=0.7,
+        median_hours=3.0,
+        longest_hours=48.0,
+        slack_ratio=4.0,
+        checkpoint_every_hours=0.25,
+        restart_hours=0.1,
+    )
     kind: Literal["batch"] = "batch"
     h100_accelerators: Path
     """Accelerators it would keep busy if all were H100."""

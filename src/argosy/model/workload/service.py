@@ -11,6 +11,7 @@ from argosy.model.ask import Ask
 from argosy.model.demand import Path
 from argosy.model.horizon import Horizon
 from argosy.model.load import Load
+from argosy.model.pattern import Pattern
 from argosy.model.silicon import Profile
 
 
@@ -19,6 +20,7 @@ class Workload(Load):
 
     inference: ClassVar[bool] = True
     default_profile: ClassVar[Profile] = "interactive_inference"
+    pattern: ClassVar[Pattern] = Pattern(night_fraction=0.4, weekend_fraction=0.8, noise_fraction=0.05)
     kind: Literal["service"] = "service"
     h100_accelerators: Path | None = None
     """Accelerators it would keep busy if all were H100."""
