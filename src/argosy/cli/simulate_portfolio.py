@@ -24,9 +24,6 @@ from argosy.simulate.outcome import Outcome, outcome
 from argosy.simulate.run import Setup, Simulation
 from argosy.units import Month
 
-WINDOW_SECONDS = 600.0
-"""Requests of a trace are counted in windows of this length, to become a rate."""
-
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
@@ -98,12 +95,6 @@ def _part(trace: Source) -> tuple[str, pl.DataFrame]:
         return "spot capacity", trace.availability()
     if trace.offers("rates"):
         return "demand", trace.rates()
-    if trace.offers("calls"):
-        calls = trace.calls()
-        at = (pl.col("at_seconds") / WINDOW_SECONDS).floor() * WINDOW_SECONDS
-        tokens = (pl.col("input_tokens") + pl.col("output_tokens")).sum().cast(pl.Float64) / WINDOW_SECONDS
-        rates = calls.group_by(at.alias("at_seconds")).agg(tokens.alias("per_second")).sort("at_seconds")
-        return "demand", rates.select(pl.lit("all").alias("owner"), "at_seconds", "per_second")
     asks = trace.asks()
     if asks["duration_seconds"].null_count() and trace.offers("throughputs"):
         asks = _with_durations(asks, trace.throughputs())

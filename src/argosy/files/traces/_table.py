@@ -1,65 +1,71 @@
 """Table: a CSV or Parquet file as a checked frame, or every kind of problem with file and line. Nothing by halves.
 
 All columns are found by name, so their order does not matter. Cells are read as text and then converted, so that a cell
-that is no number is a problem at its line and not a null. Plain CSV and Parquet are scanned lazily.
+that is no number is a problem at its line and not a null. Files are read in blocks (`_blocks`); `each` makes of a block
+what is kept of it, so that a file of any length needs the memory of a block and of what is kept.
 """
 
 from __future__ import annotations
 
 import gzip
-import io
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import polars as pl
 
 from argosy.errors import BadInput, Problem
+from argosy.files.traces._blocks import LINE, bad, blocks, names
 
 SHOWN_PROBLEMS = 20
+Columns = Mapping[str, pl.DataType | type[pl.DataType]]
+Each = Callable[[pl.DataFrame], pl.DataFrame]
+
+
+def whole(block: pl.DataFrame) -> pl.DataFrame:
+    """Keep all of a block."""
+    return block
 
 
 def read(
-    path: str,
-    columns: Mapping[str, pl.DataType | type[pl.DataType]],
-    *,
-    optional: tuple[str, ...] = (),
-    empty: tuple[str, ...] = (),
+    path: str, columns: Columns, *, optional: tuple[str, ...] = (), empty: tuple[str, ...] = (), each: Each = whole
 ) -> pl.DataFrame:
-    """The named columns of the file, converted.
+    """What `each` keeps of every block of the named columns, converted; with the column `line`.
 
-    `optional` columns may be absent and are null then; cells of `empty` columns may be empty. BadInput otherwise.
+    `optional` columns may be absent and are null then; cells of `empty` columns may be empty. BadInput otherwise, and
+    when the file has no rows.
     """
-    text = _open(path)
-    try:
-        names = text.collect_schema().names()
-        missing = [name for name in columns if name not in names and name not in optional]
-        if missing:
-            raise BadInput(
-                [
-                    Problem(
-                        path,
-                        1,
-                        0,
-                        "trace.column",
-                        name,
-                        f"the header has no column {name!r}; it has {', '.join(names)}",
-                    )
-                    for name in missing
-                ]
-            )
-        kept = [name for name in columns if name in names]
-        raw = text.select(kept).collect()
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise BadInput([Problem(path, 0, 0, "trace.unreadable", "", str(error).split("\n")[0])]) from error
-    if raw.is_empty():
-        raise BadInput([Problem(path, 1, 0, "trace.empty", "", "the file has a header and no rows")])
-    made = raw.select(_converted(raw, name, columns[name]) for name in kept)
-    problems = [p for name in kept for p in _bad_cells(path, raw[name], made[name], may_be_empty=name in empty)]
+    there = names(path)
+    missing = [name for name in columns if name not in there and name not in optional]
+    if missing:
+        raise BadInput(
+            [
+                Problem(
+                    path, 1, 0, "trace.column", name, f"the header has no column {name!r}; it has {', '.join(there)}"
+                )
+                for name in missing
+            ]
+        )
+    kept = [name for name in columns if name in there]
+    parts: list[pl.DataFrame] = []
+    rows = 0
+    for block in blocks(path, kept):
+        rows += len(block)
+        parts.append(each(_checked(path, block, columns, empty)))
+    if not rows:
+        raise bad(path, 1, "trace.empty", "the file has a header and no rows")
+    return pl.concat(parts)
+
+
+def _checked(path: str, block: pl.DataFrame, columns: Columns, empty: tuple[str, ...]) -> pl.DataFrame:
+    """A block converted; BadInput with every cell that could not be."""
+    kept = [name for name in columns if name in block.columns]
+    made = block.select(*(_converted(block, name, columns[name]) for name in kept), LINE)
+    problems = [p for name in kept for p in _bad_cells(path, block, made[name], may_be_empty=name in empty)]
     if problems:
         raise BadInput(sorted(problems)[:SHOWN_PROBLEMS])
-    absent = [pl.lit(None, dtype=columns[name]).alias(name) for name in columns if name not in names]
-    return made.with_columns(absent).select(list(columns))
+    absent = [pl.lit(None, dtype=columns[name]).alias(name) for name in columns if name not in kept]
+    return made.with_columns(absent).select(*columns, LINE)
 
 
 def text_of(path: str) -> bytes:
@@ -68,25 +74,9 @@ def text_of(path: str) -> bytes:
         data = Path(path).read_bytes()
         return gzip.decompress(data) if path.endswith(".gz") else data
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        message = f"the compressed file is damaged or cut off: {error}"
-        raise BadInput([Problem(path, 0, 0, "trace.truncated", "", message)]) from error
+        raise bad(path, 0, "trace.truncated", f"the compressed file is damaged or cut off: {error}") from error
     except OSError as error:
-        raise BadInput([Problem(path, 0, 0, "trace.unreadable", "", error.strerror or str(error))]) from error
-
-
-def _open(path: str) -> pl.LazyFrame:
-    if path.endswith(".parquet"):
-        if not Path(path).is_file():
-            raise BadInput([Problem(path, 0, 0, "trace.unreadable", "", "there is no such file")])
-        return pl.scan_parquet(path)
-    if path.endswith(".gz"):
-        data = text_of(path)
-        if not data.strip():
-            raise BadInput([Problem(path, 1, 0, "trace.empty", "", "the file is empty; a header was expected")])
-        return pl.read_csv(io.BytesIO(data), infer_schema=False).lazy()
-    if not Path(path).is_file():
-        raise BadInput([Problem(path, 0, 0, "trace.unreadable", "", "there is no such file")])
-    return pl.scan_csv(path, infer_schema=False)
+        raise bad(path, 0, "trace.unreadable", error.strerror or str(error)) from error
 
 
 def _converted(raw: pl.DataFrame, name: str, dtype: pl.DataType | type[pl.DataType]) -> pl.Expr:
@@ -96,20 +86,18 @@ def _converted(raw: pl.DataFrame, name: str, dtype: pl.DataType | type[pl.DataTy
     return column.cast(dtype, strict=False)
 
 
-def _bad_cells(path: str, before: pl.Series, after: pl.Series, *, may_be_empty: bool) -> list[Problem]:
-    lost = (
-        after.is_null()
-        | (after.is_nan() if after.dtype.is_float() else pl.Series([False]))
-        | (after.is_infinite() if after.dtype.is_float() else pl.Series([False]))
-    )
+def _bad_cells(path: str, block: pl.DataFrame, after: pl.Series, *, may_be_empty: bool) -> list[Problem]:
+    lost = after.is_null()
+    if after.dtype.is_float():
+        lost |= after.is_nan() | after.is_infinite()
     found = []
     for row in lost.arg_true().head(SHOWN_PROBLEMS).to_list():
-        cell = before[row]
+        cell = block[after.name][row]
         blank = cell is None or (isinstance(cell, str) and not cell.strip())
         if blank and may_be_empty:
             continue
         what = "the cell is empty or the row is cut off" if blank else f"{cell!r} is not a finite {_word(after.dtype)}"
-        found.append(Problem(path, row + 2, 0, "trace.cell", before.name, what))
+        found.append(Problem(path, block[LINE][row], 0, "trace.cell", after.name, what))
     return found
 
 
@@ -117,20 +105,28 @@ def _word(dtype: pl.DataType) -> str:
     return "whole number" if dtype.is_integer() else "number"
 
 
-def refuse(path: str, table: pl.DataFrame, bad: pl.Expr, field: str, message: str, *, header: int = 1) -> None:
+def refuse(path: str, table: pl.DataFrame, wrong: pl.Expr, field: str, message: str) -> None:
     """BadInput with the lines on which an expression holds; nothing when it holds nowhere."""
-    rows = table.select(bad.fill_null(value=False).arg_true()).to_series().head(SHOWN_PROBLEMS).to_list()
-    if rows:
-        raise BadInput([Problem(path, row + 1 + header, 0, "trace.value", field, message) for row in rows])
+    lines = table.filter(wrong.fill_null(value=False))[LINE].head(SHOWN_PROBLEMS).to_list()
+    if lines:
+        raise BadInput([Problem(path, line, 0, "trace.value", field, message) for line in lines])
 
 
-def instants(path: str, column: pl.Series) -> pl.Series:
+def instants(path: str, table: pl.DataFrame, name: str) -> pl.Series:
     """A column of instants as seconds; BadInput with the lines that hold none. Without a zone they are UTC."""
-    text = column.str.replace("T", " ", literal=True).str.replace(r"(Z|\+00:00)$", "")
+    text = table[name].str.replace("T", " ", literal=True).str.replace(r"(Z|\+00:00)$", "")
     made = text.str.to_datetime("%Y-%m-%d %H:%M:%S%.f", strict=False, time_unit="us")
-    bad = made.is_null().arg_true().head(SHOWN_PROBLEMS).to_list()
-    if bad:
+    bad_rows = made.is_null().arg_true().head(SHOWN_PROBLEMS).to_list()
+    if bad_rows:
         raise BadInput(
-            [Problem(path, i + 2, 0, "trace.cell", column.name, f"{column[i]!r} is not an instant") for i in bad]
+            [
+                Problem(path, table[LINE][i], 0, "trace.cell", name, f"{table[name][i]!r} is not an instant")
+                for i in bad_rows
+            ]
         )
     return made.dt.epoch("us") / 1e6
+
+
+def numbered(prefix: str) -> pl.Expr:
+    """Names for rows that have none, by their position."""
+    return pl.format("{}-{}", pl.lit(prefix), pl.int_range(pl.len()))

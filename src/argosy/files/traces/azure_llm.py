@@ -6,9 +6,12 @@ from typing import Literal
 
 import polars as pl
 
+from argosy.files.traces._rates import rates_of, windowed
 from argosy.files.traces._source import Source
 from argosy.files.traces._table import instants, read, refuse
 from argosy.model.fleet import Call, frame
+
+COLUMNS = {"TIMESTAMP": pl.String, "ContextTokens": pl.Int64, "GeneratedTokens": pl.Int64}
 
 
 class Trace(Source):
@@ -18,15 +21,23 @@ class Trace(Source):
 
     def calls(self) -> pl.DataFrame:
         """One row per request, in order of time."""
-        table = read(self.path, {"TIMESTAMP": pl.String, "ContextTokens": pl.Int64, "GeneratedTokens": pl.Int64})
-        low = pl.min_horizontal("ContextTokens", "GeneratedTokens") < 0
-        refuse(self.path, table, low, "ContextTokens", "a length is at least 0")
-        table = table.with_columns(instants(self.path, table["TIMESTAMP"]).alias("at")).sort("at", maintain_order=True)
+        table = read(self.path, COLUMNS, each=self._requests).sort("at", maintain_order=True)
         return frame(
             Call,
             {
                 "at_seconds": table["at"] - table["at"].min(),
-                "input_tokens": table["ContextTokens"],
-                "output_tokens": table["GeneratedTokens"],
+                "input_tokens": table["input_tokens"],
+                "output_tokens": table["output_tokens"],
             },
         )
+
+    def rates(self) -> pl.DataFrame:
+        """Tokens per second in windows of ten minutes."""
+        return rates_of(read(self.path, COLUMNS, each=lambda block: windowed(self._requests(block))))
+
+    def _requests(self, block: pl.DataFrame) -> pl.DataFrame:
+        low = pl.min_horizontal("ContextTokens", "GeneratedTokens") < 0
+        refuse(self.path, block, low, "ContextTokens", "a length is at least 0")
+        at = instants(self.path, block, "TIMESTAMP").alias("at")
+        lengths = {"ContextTokens": "input_tokens", "GeneratedTokens": "output_tokens"}
+        return block.with_columns(at).rename(lengths).select("at", "input_tokens", "output_tokens")

@@ -15,7 +15,7 @@ import polars as pl
 
 from argosy.errors import BadInput, Problem
 from argosy.files.traces._source import Source
-from argosy.files.traces._table import read, refuse, text_of
+from argosy.files.traces._table import numbered, read, refuse, text_of
 from argosy.model.fleet import WHOLE_MILLI, SharedThroughput, Throughput, TraceAsk, frame
 
 CHIPS = ("v100", "p100", "k80")
@@ -39,24 +39,26 @@ class Trace(Source):
     def asks(self) -> pl.DataFrame:
         """One row per job, in order of arrival."""
         columns = {"job_type": pl.String, "total_steps": pl.Float64, "arrival_s": pl.Float64, "workers": pl.Int64}
-        table = read(self.path, columns)
-        refuse(self.path, table, pl.col("total_steps") <= 0, "total_steps", "work is above 0")
-        refuse(self.path, table, pl.col("arrival_s") < 0, "arrival_s", "time starts at 0")
-        refuse(self.path, table, pl.col("workers") < 1, "workers", "at least one")
-        table = table.sort("arrival_s", maintain_order=True)
+        table = read(self.path, columns, each=self._jobs).sort("arrival_s", maintain_order=True)
         return frame(
             TraceAsk,
             {
-                "id": [f"job-{i}" for i in range(len(table))],
+                "id": table.select(numbered("job")).to_series(),
                 "arrival_seconds": table["arrival_s"],
                 "work": table["job_type"],
                 "steps": table["total_steps"],
                 "accelerators": table["workers"],
-                "share_milli": [WHOLE_MILLI] * len(table),
-                "silicon": [""] * len(table),
-                "members": [1] * len(table),
+                "share_milli": pl.repeat(WHOLE_MILLI, len(table), dtype=pl.Int64, eager=True),
+                "silicon": pl.repeat("", len(table), eager=True),
+                "members": pl.repeat(1, len(table), dtype=pl.Int64, eager=True),
             },
         )
+
+    def _jobs(self, block: pl.DataFrame) -> pl.DataFrame:
+        refuse(self.path, block, pl.col("total_steps") <= 0, "total_steps", "work is above 0")
+        refuse(self.path, block, pl.col("arrival_s") < 0, "arrival_s", "time starts at 0")
+        refuse(self.path, block, pl.col("workers") < 1, "workers", "at least one")
+        return block.select("job_type", "total_steps", "arrival_s", "workers")
 
     def throughputs(self) -> pl.DataFrame:
         """Speeds alone, from the file beside the jobs. A chip that spreads a job over servers is a chip of its own."""

@@ -23,7 +23,7 @@ class Trace(Source):
         """GPUs requested per second in each window; the windows are as wide as the first two are apart."""
         table = read(self.path, {"time": pl.String, "submit_gpu_num": pl.Float64})
         refuse(self.path, table, pl.col("submit_gpu_num") < 0, "submit_gpu_num", "a count is at least 0")
-        at = instants(self.path, table["time"])
+        at = instants(self.path, table, "time")
         refuse(self.path, table.with_columns(at.alias("at")), pl.col("at").diff() <= 0, "time", "time goes forward")
         width = float(at[1] - at[0]) if len(at) > 1 else 1.0
         return frame(

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import io
+from collections.abc import Callable
 from typing import Literal
 
 import polars as pl
 
-from argosy.errors import BadInput, Problem
+from argosy.files.traces._blocks import bad, json_lines
+from argosy.files.traces._rates import rates_of, windowed
 from argosy.files.traces._source import Source
-from argosy.files.traces._table import refuse, text_of
+from argosy.files.traces._table import refuse
 from argosy.model.fleet import Call, frame
 
 FIELDS = ("timestamp", "input_length", "output_length")
@@ -22,23 +23,32 @@ class Trace(Source):
 
     def calls(self) -> pl.DataFrame:
         """One row per request, in order of time."""
-        data = text_of(self.path)
-        if not data.strip():
-            raise BadInput([Problem(self.path, 1, 0, "trace.empty", "", "the file is empty")])
-        columns = pl.Schema({name: pl.Float64() for name in FIELDS})
-        try:
-            table = pl.read_ndjson(io.BytesIO(data), schema=columns)
-        except pl.exceptions.PolarsError as error:
-            raise BadInput([Problem(self.path, 0, 0, "trace.unreadable", "", str(error).split("\n")[0])]) from error
-        for name in FIELDS:
-            refuse(self.path, table, pl.col(name).is_null(), name, f"the object has no number {name!r}", header=0)
-            refuse(self.path, table, pl.col(name) < 0, name, "at least 0", header=0)
-        table = table.sort("timestamp", maintain_order=True)
+        table = self._read(lambda block: block).sort("at", maintain_order=True)
         return frame(
             Call,
             {
-                "at_seconds": (table["timestamp"] - table["timestamp"][0]) / 1000,
-                "input_tokens": table["input_length"].cast(pl.Int64),
-                "output_tokens": table["output_length"].cast(pl.Int64),
+                "at_seconds": table["at"] - table["at"][0],
+                "input_tokens": table["input_tokens"].cast(pl.Int64),
+                "output_tokens": table["output_tokens"].cast(pl.Int64),
             },
         )
+
+    def rates(self) -> pl.DataFrame:
+        """Tokens per second in windows of ten minutes."""
+        return rates_of(self._read(windowed))
+
+    def _read(self, each: Callable[[pl.DataFrame], pl.DataFrame]) -> pl.DataFrame:
+        parts = []
+        for block in json_lines(self.path, pl.Schema({name: pl.Float64() for name in FIELDS})):
+            for name in FIELDS:
+                refuse(self.path, block, pl.col(name).is_null(), name, f"the object has no number {name!r}")
+                refuse(self.path, block, pl.col(name) < 0, name, "at least 0")
+            made = block.select(
+                (pl.col("timestamp") / 1000).alias("at"),
+                pl.col("input_length").alias("input_tokens"),
+                pl.col("output_length").alias("output_tokens"),
+            )
+            parts.append(each(made))
+        if not parts:
+            raise bad(self.path, 1, "trace.empty", "the file is empty")
+        return pl.concat(parts)

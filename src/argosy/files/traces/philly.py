@@ -10,7 +10,7 @@ from typing import Literal
 import polars as pl
 
 from argosy.files.traces._source import Source
-from argosy.files.traces._table import instants, read, refuse
+from argosy.files.traces._table import instants, numbered, read, refuse
 from argosy.model.fleet import WHOLE_MILLI, TraceAsk, frame
 
 
@@ -22,21 +22,23 @@ class Trace(Source):
     def asks(self) -> pl.DataFrame:
         """One row per job, in order of arrival; the virtual cluster is the owner."""
         columns = {"timestamp": pl.String, "duration": pl.Float64, "num_gpus": pl.Int64, "cluster": pl.String}
-        table = read(self.path, columns)
-        refuse(self.path, table, pl.col("duration") < 0, "duration", "a run time is at least 0")
-        refuse(self.path, table, pl.col("num_gpus") < 0, "num_gpus", "at least 0")
-        table = table.with_columns(instants(self.path, table["timestamp"]).alias("at"))
-        table = table.sort("at", maintain_order=True)
+        table = read(self.path, columns, each=self._jobs).sort("at", maintain_order=True)
         return frame(
             TraceAsk,
             {
-                "id": [f"job-{i}" for i in range(len(table))],
+                "id": table.select(numbered("job")).to_series(),
                 "arrival_seconds": table["at"] - table["at"].min(),
                 "duration_seconds": table["duration"],
                 "accelerators": table["num_gpus"],
-                "share_milli": [WHOLE_MILLI] * len(table),
-                "silicon": [""] * len(table),
-                "members": [1] * len(table),
+                "share_milli": pl.repeat(WHOLE_MILLI, len(table), dtype=pl.Int64, eager=True),
+                "silicon": pl.repeat("", len(table), eager=True),
+                "members": pl.repeat(1, len(table), dtype=pl.Int64, eager=True),
                 "owner": table["cluster"],
             },
         )
+
+    def _jobs(self, block: pl.DataFrame) -> pl.DataFrame:
+        refuse(self.path, block, pl.col("duration") < 0, "duration", "a run time is at least 0")
+        refuse(self.path, block, pl.col("num_gpus") < 0, "num_gpus", "at least 0")
+        at = instants(self.path, block, "timestamp").alias("at")
+        return block.with_columns(at).select("at", "duration", "num_gpus", "cluster")

@@ -18,7 +18,10 @@ class Trace(Source):
 
     def rates(self) -> pl.DataFrame:
         """One row per client and window, by client and time."""
-        table = read(self.path, {"client": pl.String, "t_s": pl.Float64, "rate_rps": pl.Float64})
-        refuse(self.path, table, pl.min_horizontal("t_s", "rate_rps") < 0, "rate_rps", "at least 0")
-        table = table.sort("client", "t_s", maintain_order=True)
+        columns = {"client": pl.String, "t_s": pl.Float64, "rate_rps": pl.Float64}
+        table = read(self.path, columns, each=self._windows).sort("client", "t_s", maintain_order=True)
         return frame(Rate, {"owner": table["client"], "at_seconds": table["t_s"], "per_second": table["rate_rps"]})
+
+    def _windows(self, block: pl.DataFrame) -> pl.DataFrame:
+        refuse(self.path, block, pl.min_horizontal("t_s", "rate_rps") < 0, "rate_rps", "at least 0")
+        return block.select("client", "t_s", "rate_rps")

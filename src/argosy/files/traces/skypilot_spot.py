@@ -13,6 +13,8 @@ from argosy.files.traces._source import Source
 from argosy.files.traces._table import read, refuse
 from argosy.model.fleet import Availability, frame
 
+NAMES = ("kind", "nodes", "campaign", "zone", "accelerator")
+
 
 class Trace(Source):
     """Measurements of spot capacity."""
@@ -21,12 +23,14 @@ class Trace(Source):
 
     def availability(self) -> pl.DataFrame:
         """One row per measurement; a series is named kind/nodes/campaign/zone/accelerator."""
-        names = ("kind", "nodes", "campaign", "zone", "accelerator")
-        table = read(self.path, {**dict.fromkeys(names, pl.String), "t_s": pl.Float64, "value": pl.Float64})
-        refuse(self.path, table, pl.min_horizontal("t_s", "value") < 0, "value", "at least 0")
-        table = table.with_columns(pl.concat_str(names, separator="/").alias("series"))
-        table = table.sort("series", "t_s", maintain_order=True)
+        columns = {**dict.fromkeys(NAMES, pl.String), "t_s": pl.Float64, "value": pl.Float64}
+        table = read(self.path, columns, each=self._points).sort("series", "t_s", maintain_order=True)
         return frame(
             Availability,
             {"series": table["series"], "at_seconds": table["t_s"], "accelerators": table["value"]},
         )
+
+    def _points(self, block: pl.DataFrame) -> pl.DataFrame:
+        refuse(self.path, block, pl.min_horizontal("t_s", "value") < 0, "value", "at least 0")
+        series = pl.concat_str(NAMES, separator="/").alias("series")
+        return block.select(series, "t_s", "value")

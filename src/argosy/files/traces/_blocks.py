@@ -1,0 +1,179 @@
+"""Blocks: a file of any length as frames of text, a few megabytes at a time, each row with the line that it stands on.
+
+Plain and compressed CSV are read in blocks that end at the end of a line, Parquet in slices. What cannot be read (cut
+off, damaged, a row with too many cells, bytes that are no text) is a problem with file and line. Called by `_table`.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, cast
+
+import polars as pl
+
+from argosy.errors import BadInput, Problem
+
+BLOCK_BYTES = 8 * 2**20
+SLICE_ROWS = 200_000
+LINE = "line"
+"""Column that says on which line of the file a row stands; rows of Parquet count from 2, as under a header."""
+
+
+def bad(path: str, line: int, code: str, message: str, field: str = "") -> BadInput:
+    """One problem of a file."""
+    return BadInput([Problem(path, line, 0, code, field, message)])
+
+
+def names(path: str) -> list[str]:
+    """The columns that a file has. BadInput when it cannot be read or is empty."""
+    if path.endswith(".parquet"):
+        try:
+            return pl.scan_parquet(_there(path)).collect_schema().names()
+        except pl.exceptions.PolarsError as error:
+            raise bad(path, 0, "trace.unreadable", str(error).split("\n")[0]) from error
+    with _open(path) as file:
+        header = _guarded(path, 1, file)
+    if not header.strip():
+        raise bad(path, 1, "trace.empty", "the file is empty; a header was expected")
+    return _header(path, header)
+
+
+def blocks(path: str, columns: list[str]) -> Iterator[pl.DataFrame]:
+    """Frames of these columns, which the file must have, and `line`."""
+    if path.endswith(".parquet"):
+        yield from _slices(path, columns)
+        return
+    with _open(path) as file:
+        header = _guarded(path, 1, file)
+        every = _header(path, header)
+        line = 2
+        while data := _block(path, line, file):
+            count = data.count(b"\n") + (not data.endswith(b"\n"))
+            yield _parsed(path, (every, columns), data, line)
+            line += count
+
+
+def json_lines(path: str, schema: pl.Schema) -> Iterator[pl.DataFrame]:
+    """Frames of one JSON object per line, with `line`; fields that are absent are null."""
+    with _open(path) as file:
+        line = 1
+        while data := _block(path, line, file, quotes=False):
+            rows = [i for i, text in enumerate(data.split(b"\n")) if text.strip()]
+            if rows:
+                try:
+                    made = pl.read_ndjson(io.BytesIO(data), schema=schema)
+                except pl.exceptions.PolarsError as error:
+                    raise _bad_json(path, data, line) or bad(path, line, "trace.unreadable", _first(error)) from error
+                yield made.with_columns(pl.Series(LINE, [line + i for i in rows[: len(made)]], dtype=pl.Int64))
+            line += data.count(b"\n") + (not data.endswith(b"\n"))
+
+
+def _first(error: Exception) -> str:
+    return str(error).split("\n")[0]
+
+
+def _bad_json(path: str, data: bytes, line: int) -> BadInput | None:
+    for i, text in enumerate(data.split(b"\n")):
+        try:
+            if text.strip() and not isinstance(json.loads(text), dict):
+                return bad(path, line + i, "trace.unreadable", "the line is no JSON object")
+        except ValueError as error:
+            return bad(path, line + i, "trace.unreadable", f"the line is no JSON object: {error}")
+    return None
+
+
+def _there(path: str) -> str:
+    if not Path(path).is_file():
+        raise bad(path, 0, "trace.unreadable", "there is no such file")
+    return path
+
+
+def _open(path: str) -> IO[bytes]:
+    try:
+        return cast(IO[bytes], gzip.open(_there(path), "rb")) if path.endswith(".gz") else Path(_there(path)).open("rb")
+    except OSError as error:
+        raise bad(path, 0, "trace.unreadable", error.strerror or str(error)) from error
+
+
+def _guarded(path: str, line: int, file: IO[bytes], size: int | None = None) -> bytes:
+    """A line, or `size` bytes and the rest of their line."""
+    try:
+        return file.readline() if size is None else file.read(size) + file.readline()
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise bad(path, line, "trace.truncated", f"the compressed file is damaged or cut off: {error}") from error
+    except OSError as error:
+        raise bad(path, line, "trace.unreadable", error.strerror or str(error)) from error
+
+
+def _block(path: str, line: int, file: IO[bytes], *, quotes: bool = True) -> bytes:
+    """Whole lines; a quoted cell that spans lines is not cut."""
+    data = _guarded(path, line, file, BLOCK_BYTES)
+    while quotes and data.count(b'"') % 2:
+        more = _guarded(path, line, file)
+        if not more:
+            raise bad(path, line, "trace.truncated", "a quoted cell is not closed before the end of the file")
+        data += more
+    return data
+
+
+def _header(path: str, header: bytes) -> list[str]:
+    try:
+        found = next(csv.reader([header.decode("utf-8-sig")]))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise bad(path, 1, "trace.unreadable", f"the header is no text in UTF-8: {error}") from error
+    twice = sorted({name for name in found if found.count(name) > 1})
+    if twice:
+        raise bad(path, 1, "trace.column", f"the header names {', '.join(map(repr, twice))} twice")
+    return found
+
+
+def _parsed(path: str, columns: tuple[list[str], list[str]], data: bytes, line: int) -> pl.DataFrame:
+    every, wanted = columns
+    try:
+        made = pl.read_csv(
+            io.BytesIO(data), has_header=False, new_columns=every, schema=dict.fromkeys(every, pl.String)
+        )
+    except (pl.exceptions.PolarsError, UnicodeDecodeError) as error:
+        raise _bad_row(path, len(every), data, line) or bad(path, line, "trace.unreadable", _first(error)) from error
+    # Cells that are missing at the end of a row come out empty; only the text tells them from empty ones.
+    short = _bad_row(path, len(every), data, line) if made[every[-1]].null_count() and b'"' not in data else None
+    if short is not None:
+        raise short
+    texts = data.split(b"\n")
+    if not texts[-1]:
+        texts.pop()
+    at = range(len(texts)) if len(texts) == len(made) else [i for i, text in enumerate(texts) if text.strip()]
+    if len(at) != len(made):
+        at = range(len(made))
+    lines = pl.Series(LINE, at, dtype=pl.Int64) + line
+    return made.select(wanted).with_columns(lines)
+
+
+def _bad_row(path: str, count: int, data: bytes, line: int) -> BadInput | None:
+    """The first row that no table could hold."""
+    for i, text in enumerate(data.split(b"\n")):
+        try:
+            cells = next(csv.reader([text.decode("utf-8")]), [])
+        except UnicodeDecodeError as error:
+            return bad(path, line + i, "trace.unreadable", f"the row is no text in UTF-8: {error.reason}")
+        if text.strip() and len(cells) != count:
+            what = "; it is cut off" if len(cells) < count else ""
+            return bad(path, line + i, "trace.row", f"the row has {len(cells)} cells and the header {count}{what}")
+    return None
+
+
+def _slices(path: str, columns: list[str]) -> Iterator[pl.DataFrame]:
+    try:
+        lazy = pl.scan_parquet(_there(path)).select(columns)
+        total = lazy.select(pl.len()).collect().item()
+        for start in range(0, total, SLICE_ROWS):
+            made = lazy.slice(start, SLICE_ROWS).collect()
+            yield made.with_columns((pl.int_range(pl.len(), dtype=pl.Int64) + start + 2).alias(LINE))
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise bad(path, 0, "trace.unreadable", _first(error)) from error
