@@ -305,3 +305,24 @@ def test_egress_against_the_recorded_list() -> None:
         if link.end == "internet" and link.start in {"aws", "azure", "oci"}:
             last = recorded[link.start]["tiers"][-1]["price_per_gb_usd"]
             assert link.usd_per_gib == pytest.approx(last * GIB / 1e9, abs=1e-6)
+
+
+def test_throughput_between_vendors_against_the_measurements() -> None:
+    """Quantiles over all pairs from a vendor to regions of others, as the notes say."""
+    measured = pl.read_csv(shared("interregion_network") / "throughput_2022-01.csv.gz").filter(
+        pl.col("src_tier") == "PREMIUM",
+        pl.col("src_region").str.split(":").list.first() != pl.col("dst_region").str.split(":").list.first(),
+    )
+    checked = 0
+    for link in catalogue.links:
+        rows = measured.filter(pl.col("src_region").str.starts_with(f"{link.start}:"))["throughput_sent"] / 1e9
+        if link.end == "internet" and len(rows):
+            checked += 1
+            assert f"{len(rows):,} pairs" in (link.source.note or "" if link.source else "")
+            for share, told in (
+                (0.1, link.p10_gbit_per_second),
+                (0.5, link.p50_gbit_per_second),
+                (0.9, link.p90_gbit_per_second),
+            ):
+                assert told == pytest.approx(rows.quantile(share), abs=0.006), link
+    assert checked == 3

@@ -290,21 +290,39 @@ def test_the_example_from_outside(tmp_path: Path) -> None:
 
 
 def test_a_plan_gives_sizes_and_prices(tmp_path: Path) -> None:
-    startup = ROOT / "examples" / "startup"
-    pools = [pool.id for pool in world(startup).pools]
+    text = (BUSY / "portfolio.yaml").read_text()
+    candidate = text.replace("    accelerators: 96", "    max_accelerators: 200").replace("    status: signed\n", "", 1)
+    candidate = candidate.replace("start: 2026-01", "start: 2026-03", 1)
+    portfolio = tmp_path / "portfolio.yaml"
+    portfolio.write_text(candidate)
+    pools = [pool.id for pool in world(portfolio).pools]
     plan = {
         "format": "argosy.plan/1",
         "status": "optimal",
-        "prices": [{"pool": pool, "month": "2026-01", "usd_per_accelerator_hour": 0.0} for pool in pools],
-        "decisions": [{"contract": "nebius-h200-one-year", "signed": True, "size": 32.0}],
+        "prices": [{"pool": pool, "month": "2026-03", "usd_per_accelerator_hour": 0.0} for pool in pools],
+        "decisions": [{"contract": "frankfurt-one-year", "signed": True, "size": 40.0}],
     }
     path = tmp_path / "plan.json"
     path.write_text(json.dumps(plan))
-    told = json.loads(run(str(startup), "--days", "1", "--plan", str(path), "--json").output)
+    told = json.loads(run(str(portfolio), "--days", "1", "--plan", str(path), "--json").output)
     assert told["price_source"] == "plan"
-    row = next(row for row in told["contracts"] if row["supply"] == "nebius-h200-one-year")
-    assert row["owed"] == pytest.approx(32 * 24)
-    assert row["committed_usd"] == pytest.approx(32 * 24 * 2.82)
+    row = next(row for row in told["contracts"] if row["supply"] == "frankfurt-one-year")
+    assert row["owed"] == pytest.approx(40 * 24)
+    assert row["committed_usd"] == pytest.approx(40 * 24 * 3.6)
+    unsigned = json.loads(run(str(portfolio), "--days", "0.5", "--json").output)
+    assert "frankfurt-one-year" not in {row["supply"] for row in unsigned["contracts"]}
+
+
+def test_a_way_that_nobody_measured_is_an_error_that_names_it_and_the_remedy() -> None:
+    """M14. A vendor that measures nothing, and one without any link, both on the startup's list."""
+    done = run(str(ROOT / "examples" / "startup"), "--days", "1")
+    told = done.stderr
+    assert done.exit_code == 2
+    assert "the link lambda to internet does not say how fast it is" in told
+    assert "{start: lambda, end: internet, usd_per_gib: ..., p50_gbit_per_second: ...}" in told
+    assert "link.missing" in told
+    assert "start: nebius" in told
+    assert told.count("link.") == 3
 
 
 @pytest.mark.parametrize(

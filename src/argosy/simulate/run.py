@@ -37,6 +37,7 @@ from argosy.simulate.mishaps import Crash, Faults
 from argosy.simulate.records import MemoryStore
 from argosy.simulate.vendors import Calm, Channel, Copies, Counts, Ground, InventedVendor
 from argosy.simulate.watch import Watch
+from argosy.simulate.ways import check_ways
 from argosy.units import Month
 
 WHOLE: tuple[Objective, ...] = ("value", "cost")
@@ -153,6 +154,7 @@ class Simulation:
         self.scenario = _future(setup)
         seed = setup.seed
         self.capacity = Capacity(portfolio, self.scenario, self.span, plan=setup.plan, seed=seed, spot=setup.spot)
+        check_ways(portfolio, self.capacity.pools)
         self.work: Work = work(
             portfolio,
             self.scenario,
