@@ -31,9 +31,9 @@ docs: setup ## Write the generated pages of docs/
 bench-plan: setup ## The planning benchmark, short form
 	@uv=$(UV) && "$$uv" run --frozen python -m bench.plan --short
 
-bench-place: setup ## The placement benchmark on the shared traces, short form
+bench-place: setup ## The placement and simulation benchmarks on the shared traces, short form
 	@uv=$(UV) && "$$uv" run --frozen python -m bench.place --short \
-	  && "$$uv" run --frozen python -m bench.policy --short
+	  && "$$uv" run --frozen python -m bench.policy --short && "$$uv" run --frozen python -m bench.simulate --short
 
 bench-run: setup ## The control plane: submitting, placing, ticks, listing, fault schedules, recovery
 	@uv=$(UV) && "$$uv" run --frozen python -m bench.run

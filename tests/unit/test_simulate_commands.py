@@ -15,7 +15,7 @@ from argosy.cli.place import place as place_command
 from argosy.cli.simulate import simulate
 from argosy.clock import FixedClock
 from argosy.control import tick
-from argosy.control.protocols import Halt, Level
+from argosy.control.protocols import Halt
 from argosy.control.tick import plan_steps
 from argosy.errors import OutsideError
 from argosy.model.placement import Assignment, Eviction, Placement, Transfer
@@ -156,12 +156,6 @@ class World:
     def start(self, step: Assignment) -> None:
         self._count()
         self._move(step.ask, step.pool)
-
-    def level(self, step: Level) -> None:
-        raise AssertionError("nothing flows in this world")
-
-    def levels(self) -> dict[tuple[str, str], float]:
-        return {}
 
     def _count(self) -> None:
         self.calls += 1

@@ -89,7 +89,7 @@ class Keeper:
         self.listen()
         self.settle()
         self.sweep()
-        return tick(self, self, self, clock=self.clock, settings=settings, decide=self.decide)
+        return tick(self, self, self, flows=self, clock=self.clock, settings=settings, decide=self.decide)
 
     # Observe
 
@@ -280,7 +280,7 @@ class Keeper:
             self._release(step.ask, new.epoch, "refused")
             raise
 
-    def level(self, step: Level) -> None:
+    def serve(self, step: Level) -> None:
         """Set the accelerators of a flow."""
         try:
             self.engines[self.vendor_of[step.pool]].level(step)

@@ -15,8 +15,10 @@ from typing import Any
 from argosy.clock import Clock
 from argosy.control.asks import FAMILY, Rung, rungs_of, running_ask, waiting_ask
 from argosy.control.fleet import DEFAULT_CORES, Fleet, Need, need_of
+from argosy.control.protocols import Halt
 from argosy.control.tick import Step, tick
 from argosy.control.world import ControlWorld
+from argosy.errors import OutsideError
 from argosy.model.job import Job, Run
 from argosy.model.placement import Assignment, Eviction, Placement, Transfer
 from argosy.model.region import Region
@@ -109,7 +111,10 @@ class LiveTick:
             self.asks = self._asks()
             if not any(ask.running_in is None for ask in self.asks):
                 continue
-            tick(self, self, self, clock=self.clock)
+            made = tick(self, self, self, clock=self.clock)
+            if made.failed:
+                # Steps end in one store: when it fails one of them, the loop must know.
+                raise OutsideError(made.failed[0][1])
         self._say_why()
         return self.outcome
 
@@ -189,6 +194,9 @@ class LiveTick:
 
     def copy(self, step: Transfer) -> None:
         """Copies are ordered by whoever owns the data; a job that needs one waits, and says for what."""
+
+    def halt(self, step: Halt) -> None:
+        """Nothing: a run is not moved while it lives; `start` passes over what no waiting group asked for."""
 
     def start(self, step: Assignment) -> None:
         """Promise machines to the oldest jobs of an ask, as far as there is room on machines and not only in sum."""

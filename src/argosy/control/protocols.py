@@ -1,7 +1,7 @@
-"""Protocols: what control needs of the world, and the few words they exchange.
+"""Protocols: what the keeper of leases needs of the world, and the few words they exchange.
 
-Live, an `Engine` is a driver, a `Store` is a database and a `Market` reads contracts and vendors' status; in
-`simulate` all three are invented and can fail. Nothing here decides. Every call may be repeated, and an `OutsideError`
+An `Engine` starts runs, a `Store` keeps records and a `Market` reads contracts and vendors' status; in `simulate` all
+three are invented and can fail. Nothing here decides. Every call may be repeated, and an `OutsideError`
 says nothing about whether the call had its effect: who calls asks again later. Hours are those of the caller's
 monotonic clock.
 """

@@ -32,8 +32,15 @@ class Observer(Protocol):
     def snapshot(self) -> Snapshot:
         """The world now."""
 
+
+class Flows(Protocol):
+    """Who serves work that flows, where anybody does."""
+
     def levels(self) -> Mapping[tuple[str, str], float]:
         """(ask, pool) to accelerators that serve work that flows, now."""
+
+    def serve(self, step: Level) -> None:
+        """Set how many accelerators serve an ask. May fail and be repeated like any of Hands."""
 
 
 class Hands(Protocol):
@@ -50,9 +57,6 @@ class Hands(Protocol):
 
     def start(self, step: Assignment) -> None:
         """Start asks; one that moves has been halted before."""
-
-    def level(self, step: Level) -> None:
-        """Set how many accelerators serve work that flows."""
 
 
 class Book(Protocol):
@@ -82,6 +86,7 @@ def tick(
     book: Book,
     *,
     clock: Clock,
+    flows: Flows | None = None,
     objective: Objective = "value",
     settings: Settings | None = None,
     gap: float = 1e-6,
@@ -99,7 +104,8 @@ def tick(
     placement = chosen(snapshot)
     decision = f"{clock.now().isoformat()}/{placement.inputs_hash[:16]}"
     book.decided(decision, placement)
-    flows = frozenset(ask.id for ask in snapshot.asks if ask.units_per_hour is not None)
+    flowing = frozenset(ask.id for ask in snapshot.asks if flows is not None and ask.units_per_hour is not None)
+    levels = {} if flows is None else flows.levels()
     running = {ask.id: ask.running_in for ask in snapshot.asks if ask.running_in is not None}
     region_of = {pool.id: pool.region for pool in snapshot.pools}
     full: set[str] = set()
@@ -107,14 +113,14 @@ def tick(
     unread: set[tuple[str, str]] = set()
     failed: list[tuple[Step, str]] = []
     count = 0
-    for number, step in enumerate(plan_steps(placement, flows, observer.levels(), running)):
+    for number, step in enumerate(plan_steps(placement, flowing, levels, running)):
         if isinstance(step, Assignment) and (
             step.pool in full or step.ask in held or (step.ask, region_of[step.pool]) in unread
         ):
             failed.append((step, "a step before it failed"))
             continue
         try:
-            _carry_out(hands, step)
+            _carry_out(hands, flows, step)
         except OutsideError as error:
             failed.append((step, str(error)))
             if isinstance(step, Eviction | Halt):
@@ -128,7 +134,7 @@ def tick(
     return Tick(placement, count, tuple(failed))
 
 
-def _carry_out(hands: Hands, step: Step) -> None:
+def _carry_out(hands: Hands, flows: Flows | None, step: Step) -> None:
     if isinstance(step, Eviction):
         hands.stop(step)
     elif isinstance(step, Halt):
@@ -136,7 +142,8 @@ def _carry_out(hands: Hands, step: Step) -> None:
     elif isinstance(step, Transfer):
         hands.copy(step)
     elif isinstance(step, Level):
-        hands.level(step)
+        assert flows is not None, "only what flows has a level"
+        flows.serve(step)
     else:
         hands.start(step)
 

@@ -109,6 +109,7 @@ class _Fitter:
             and all(not rule.allowed or region.within(frozenset(rule.allowed)) for rule in rules)
             and not any(region.within(frozenset(rule.denied)) for rule in rules)
             and (pool.tier != "spot" or bool(ask.spot_goodput_fraction))
+            and (ask.allowed_pools is None or pool.id in ask.allowed_pools)
             and (not pool.cordoned or ask.running_in == pool.id)
             and not (ask.one_domain and ask.accelerators > (pool.domain_accelerators or ask.accelerators))
             and all((name, region.id) in self.there for name in ask.datasets)

@@ -17,6 +17,7 @@ from argosy.report.svg import Frame
 from argosy.simulate.capacity import Floats
 from argosy.simulate.outcome import Outcome
 from argosy.simulate.page import footer, lines, render
+from argosy.simulate.run import FIRST_FIT
 
 HALF = (452.0, 190.0)
 POINTS = 300
@@ -43,6 +44,7 @@ RULES = {
     "family": "wrong software",
     "silicon": "never measured",
     "residency": "residency",
+    "pool": "pool not allowed",
     "mask": "no pool allowed",
 }
 """Rules of `place` (docs/concepts/place.md) in words that fit below a bar."""
@@ -68,7 +70,8 @@ def portfolio_page(found: Outcome) -> str:
     head = (
         f"{made.span.hours / 24:g} days cost {usd(cost)}, and {percent(done / wanted) if wanted else 'no'} of the work "
         "that was wanted was done.",
-        f"The future is “{name}”; the decisions are those that control would have made.",
+        f"The future is “{name}”; decided "
+        + ("by first fit, to compare with." if made.setup.objective == FIRST_FIT else "by control, as it would live."),
     )
     sections = (
         _use(found),
