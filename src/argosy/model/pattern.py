@@ -35,7 +35,7 @@ class Pattern(Record):
     """Time until the work is due over its length; None means it is never late."""
     checkpoint_every_hours: Annotated[float, Gt(0)] = 1.0
     """Work since the last checkpoint is lost when accelerators are taken away."""
-    checkpoint_gib_per_accelerator: Annotated[float, Ge(0)] = 0.0
-    """What a checkpoint weighs."""
+    checkpoint_gib: Annotated[float, Ge(0)] = 0.0
+    """What a checkpoint weighs, for each accelerator."""
     restart_hours: Annotated[float, Ge(0)] = 0.0
     """From accelerators to useful work."""

@@ -237,7 +237,7 @@ class _Maker:
                 "accelerators": float(size),
                 "remaining_units": hours * size,
                 "restart_hours": pattern.restart_hours,
-                "checkpoint_gib": pattern.checkpoint_gib_per_accelerator * size,
+                "checkpoint_gib": pattern.checkpoint_gib * size,
             }
         )
         due = None if pattern.slack_ratio is None else at + pattern.slack_ratio * hours

@@ -55,5 +55,5 @@ def _ways(reach: Reach, workload: Load, pools: frozenset[str]) -> Iterator[tuple
             free = not data.jurisdictions or reach.regions[region].within(frozenset(data.jurisdictions))
             if region != data.home and free:
                 yield data.home, region, f"dataset {data.id}"
-    if workload.pattern.checkpoint_gib_per_accelerator > 0:
+    if workload.pattern.checkpoint_gib > 0:
         yield from ((a, b, "a checkpoint") for a in regions for b in regions if a != b)

@@ -22,7 +22,7 @@ class Workload(Load):
         weekend_fraction=0.5,
         median_hours=16.0,
         checkpoint_every_hours=0.5,
-        checkpoint_gib_per_accelerator=10.0,
+        checkpoint_gib=10.0,
         restart_hours=0.25,
     )
     kind: Literal["training"] = "training"
