@@ -182,11 +182,14 @@ class Keeper:
             for pool in self._pools
         )
         known = {pool.id for pool in pools}
+        here = {supply.id for supply in self._supplies}
         asks = [self._ask(name, now, known) for name in self.store.wants()]
         return self._frame.model_copy(
             update={
                 "pools": pools,
                 "supplies": self._supplies,
+                # A floor whose capacity is gone for now binds nobody now.
+                "burn_downs": tuple(row for row in self._frame.burn_downs if row.supply in here),
                 "asks": (*self.market.flows(), *asks),
                 "replicas": tuple(self.store.replicas()),
             }
