@@ -12,6 +12,7 @@ from argosy.cli.init import write_new
 from argosy.cli.plan import output, shown_progress, stoppable, with_options
 from argosy.cli.problems import EXIT_NO, EXIT_OK, print_json, reported
 from argosy.cli.questions_tables import comparison_tables
+from argosy.cli.solving import Keep, Ray, Workers, solving
 from argosy.clock import SystemClock
 from argosy.files.edits import bundled as bundled_edits
 from argosy.files.edits import strategy as read_strategy
@@ -22,7 +23,6 @@ from argosy.model.futures import futures
 from argosy.model.question import Comparison
 from argosy.plan.compare import compare as ask
 from argosy.report.questions_page import comparison_html
-from argosy.settings import Settings
 
 FORMAT: Final = "argosy.compare/1"
 
@@ -39,6 +39,9 @@ def compare(
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of the draw.")] = None,
     risk: Annotated[float | None, typer.Option(min=0.0, max=1.0, help="Weight of the costliest tail.")] = None,
     time_limit: Annotated[float, typer.Option(min=1.0, help="Seconds for each plan.")] = 600.0,
+    workers: Workers = 1,
+    ray: Ray = None,
+    keep: Keep = None,
     report: Annotated[Path | None, typer.Option(help="Write the answer as a page to this HTML file.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")] = False,
 ) -> None:
@@ -46,7 +49,7 @@ def compare(
 
     Exit code 0: at least one strategy has a plan. 1: none has. 2: bad input. 3: outside failure.
     """
-    settings = Settings(time_limit_seconds=time_limit)
+    settings = solving(time_limit, workers, ray, keep)
     with reported(as_json, next_step=f"correct them; bundled strategies are {', '.join(bundled_edits('strategies'))}"):
         catalogue = bundled()
         world = with_options(load(portfolio, settings, catalogue=catalogue).with_catalogue(catalogue), risk)

@@ -16,6 +16,7 @@ from rich.console import Console
 
 from argosy.cli.plan_json import plan_document
 from argosy.cli.problems import EXIT_NO, EXIT_OK, print_json, reported
+from argosy.cli.solving import Keep, Ray, Workers, solving
 from argosy.cli.tables import infeasible_tables, plan_tables
 from argosy.clock import SystemClock
 from argosy.files.edits import stressed
@@ -27,7 +28,6 @@ from argosy.model.portfolio import Portfolio
 from argosy.plan import solve
 from argosy.report import write_html
 from argosy.report.format import usd
-from argosy.settings import Settings
 
 
 def plan(
@@ -45,6 +45,9 @@ def plan(
     ] = None,
     time_limit: Annotated[float, typer.Option(min=1.0, help="Seconds until the best plan so far is taken.")] = 600.0,
     threads: Annotated[int, typer.Option(min=1, max=64, help="Solver threads; 1 repeats bit for bit.")] = 1,
+    workers: Workers = 1,
+    ray: Ray = None,
+    keep: Keep = None,
     report: Annotated[Path | None, typer.Option(help="Write the report to this HTML file.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,
 ) -> None:
@@ -52,7 +55,7 @@ def plan(
 
     Exit code 0: a plan. 1: no plan keeps all limits. 2: bad input. 3: outside failure.
     """
-    settings = Settings(solver_threads=threads, time_limit_seconds=time_limit)
+    settings = solving(time_limit, workers, ray, keep, threads=threads)
     with reported(as_json, next_step="correct them and run the command again; `argosy check` shows only these"):
         catalogue = bundled()
         written = load(portfolio, settings, catalogue=catalogue)

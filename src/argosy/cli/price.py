@@ -12,6 +12,7 @@ from argosy.cli.init import write_new
 from argosy.cli.plan import output, shown_progress, stoppable, with_options
 from argosy.cli.problems import EXIT_NO, EXIT_OK, print_json, reported
 from argosy.cli.questions_tables import price_tables
+from argosy.cli.solving import Keep, Ray, Workers, solving
 from argosy.clock import SystemClock
 from argosy.errors import BadInput, Problem
 from argosy.files.load import load
@@ -22,7 +23,6 @@ from argosy.plan.project_value import price_project
 from argosy.plan.questions import CURVE_POINTS
 from argosy.plan.questions import price as ask
 from argosy.report.questions_page import price_html
-from argosy.settings import Settings
 
 FORMAT: Final = "argosy.price/1"
 
@@ -38,6 +38,9 @@ def price(
     curve: Annotated[int, typer.Option(min=0, max=12, help="Points of fee against size; 0 for none.")] = CURVE_POINTS,
     clauses: Annotated[bool, typer.Option("--clauses/--no-clauses", help="Price each of its clauses.")] = True,
     time_limit: Annotated[float, typer.Option(min=1.0, help="Seconds for each plan.")] = 600.0,
+    workers: Workers = 1,
+    ray: Ray = None,
+    keep: Keep = None,
     report: Annotated[Path | None, typer.Option(help="Write the answer as a page to this HTML file.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")] = False,
 ) -> None:
@@ -45,7 +48,7 @@ def price(
 
     Exit code 0: an answer. 1: no plan keeps all limits. 2: bad input. 3: outside failure.
     """
-    settings = Settings(time_limit_seconds=time_limit)
+    settings = solving(time_limit, workers, ray, keep)
     with reported(as_json, next_step="correct them and run the command again; `argosy check` shows only these"):
         if (contract is None) == (project is None):
             message = "name one contract (--contract ID) or one project (--project ID)"

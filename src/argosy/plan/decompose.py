@@ -9,16 +9,21 @@ Integers are proposed by branch and bound over the cuts, and each proposal is ce
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
-import highspy
 import numpy as np
 
 from argosy.clock import Clock
 from argosy.errors import SolverError
+from argosy.plan.basis import Basis
 from argosy.plan.benders_master import Master
 from argosy.plan.branch import WHOLE, branch
+from argosy.plan.crews import crew
 from argosy.plan.exact import Exact
+from argosy.plan.kept import Keeper
 from argosy.plan.pool import Pool
 from argosy.plan.program import Floats, Ints, mean_program, some_program
 from argosy.plan.recourse import Answer
@@ -67,10 +72,15 @@ class _State:
 class Decomposition:
     """One program, its cuts and its best plan. Later questions start from what is kept here."""
 
-    def __init__(self, template: Template, *, settings: Settings, clock: Clock, progress: Progress) -> None:
+    def __init__(
+        self, template: Template, *, settings: Settings, clock: Clock, progress: Progress, helped: bool = True
+    ) -> None:
+        """With `helped` the settings' workers and kept cuts are used; searches that only start another go without."""
         self.template, self.settings, self.clock, self.progress = template, settings, clock, progress
         self.program = template.program
+        self.helped = helped
         self.exact = Exact(template)
+        self.keeper: Keeper | None = None
         self.pool = Pool(template)
         self.scenarios = self.program.shape["S"]
         self.master = Master(template, _groups(template))
@@ -79,6 +89,8 @@ class Decomposition:
         self.stop = threading.Event()
         self.passes = 0
         """Times that all futures were solved."""
+        self.starts: dict[int, Basis] = {}
+        """Bases of earlier solves, for the first pass."""
         self.last: tuple[Floats, list[Answer]]
         """Contracts of the last pass and its answers."""
         self.seen: list[tuple[Floats, list[Answer]]] = []
@@ -91,11 +103,46 @@ class Decomposition:
         With contracts to start from, and the duals found there in the pool, no plan for fewer futures is made.
         """
         self.stop = stop
-        start = self._from(start) if start is not None and len(self.pool) else self._start(gap)
-        if start is None:
+        with self._help():
+            start = self._resumed() if start is None or not len(self.pool) else self._from(start)
+            if start is None:
+                start = self._start(gap)
+            if start is None:
+                return None
+            best = self._search(start, gap)
+            return None if best is None else self.solution(self._tidied(best, gap), gap)
+
+    @contextmanager
+    def _help(self) -> Iterator[None]:
+        """Workers and kept cuts, as the settings say, for as long as the search lasts."""
+        helpers = crew(self.template, self.settings) if self.helped else None
+        if helpers is not None:
+            self.exact = Exact(self.template, helpers)
+        if self.helped and self.settings.cuts_folder is not None:
+            self.keeper = Keeper(Path(self.settings.cuts_folder), self.template)
+        try:
+            yield
+        finally:
+            if helpers is not None:
+                helpers.close()
+                self.exact = Exact(self.template)
+            if self.keeper is not None:
+                self.keeper.close()
+                self.keeper = None
+
+    def _resumed(self) -> Floats | None:
+        """Cut the master with what earlier solves left; the best contracts known for this program, None without any."""
+        passes = [] if self.keeper is None else self.keeper.latest()
+        if self.keeper is None or not passes:
             return None
-        best = self._search(start, gap)
-        return None if best is None else self.solution(self._tidied(best, gap), gap)
+        self._tell("cuts kept from earlier", np.inf, -np.inf)
+        for one in passes:
+            self.master.add(self.pool.own(list(one.duals)), one.first, 0.0)
+        if not self.master.solve():
+            return None
+        self.starts = dict(enumerate(passes[-1].bases))
+        own = [one for one in passes if one.program == self.keeper.program]
+        return min(own, key=lambda one: one.value).first if own else self.master.first.copy()
 
     def again(self, gap: float, first: Floats) -> tuple[Floats, float, float] | None:
         """Contracts, certified cost and bound after the master was changed (F7.7), from contracts that were good.
@@ -118,7 +165,7 @@ class Decomposition:
         self._cut_from_pool(self.master.first)
         return first
 
-    def kept(self, most: int) -> tuple[list[Floats], list[highspy.HighsBasis]]:
+    def kept(self, most: int) -> tuple[list[Floats], list[Basis]]:
         """Duals of the last pass and their bases, at most so many, spread over the futures."""
         answers = _some(self.last[1], most)
         return [answer.dual for answer in answers], [answer.basis for answer in answers]
@@ -210,7 +257,9 @@ class Decomposition:
             chosen = np.array([part[len(part) // 2] for part in parts])
             weight = np.array([self.program.probability[part].sum() for part in parts])
             program = some_program(self.program, chosen, weight)
-        return Decomposition(build(program), settings=self.settings, clock=self.clock, progress=self.progress)
+        return Decomposition(
+            build(program), settings=self.settings, clock=self.clock, progress=self.progress, helped=False
+        )
 
     def _phase(self, state: _State, gap: float, step: str, cutoff: float = np.inf) -> bool:
         """F7.5: move a box over the contracts until cost and bound meet, or until the bound reaches the cutoff.
@@ -262,11 +311,18 @@ class Decomposition:
         answers = self._all(first)
         self.last = (first, answers)
         cost = np.array([answer.value for answer in answers]) + self.pool.known(first)
-        self.master.add(self.pool.own([answer.dual for answer in answers]), first, 0.0)
-        return float(self.master.cost @ first) + measure(self.program, cost)
+        duals = [answer.dual for answer in answers]
+        self.master.add(self.pool.own(duals), first, 0.0)
+        value = float(self.master.cost @ first) + measure(self.program, cost)
+        if self.keeper is not None:
+            self.keeper.add(first, value, duals, [answer.basis for answer in answers])
+        return value
 
     def _all(self, first: Floats) -> list[Answer]:
         self.passes += 1
+        if self.starts:
+            starts, self.starts = self.starts, {}
+            return self.exact.these(range(self.scenarios), first, starts)
         return self.exact.some(np.arange(self.scenarios), first, self.pool)
 
     def _integers(self, best: _State | None, near: Floats, gap: float) -> _State | None:

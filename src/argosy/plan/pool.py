@@ -13,9 +13,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import highspy
 import numpy as np
 
+from argosy.plan.basis import Basis
 from argosy.plan.benders_master import Cuts
 from argosy.plan.program import Floats, Ints
 from argosy.plan.template import Template
@@ -60,7 +60,7 @@ class Pool:
             self.row_lower[block.rows.part(rule)] = self.row_upper[block.rows.part(rule)] = 0.0
         self.constant: list[Floats] = []
         self.slope: list[Floats] = []
-        self.bases: list[highspy.HighsBasis] = []
+        self.bases: list[Basis] = []
         self.duals: list[Floats] = []
 
     def __len__(self) -> int:
@@ -98,11 +98,11 @@ class Pool:
         everyone = slice(0, self.scenarios)
         return self._constants(dual, everyone), self._slopes(dual[None], everyone)[0]
 
-    def add(self, dual: Floats, basis: highspy.HighsBasis) -> None:
+    def add(self, dual: Floats, basis: Basis) -> None:
         """Keep the cuts of a dual, and the basis that it belongs to."""
         self.extend([dual], [basis])
 
-    def extend(self, duals: Sequence[Floats], bases: Sequence[highspy.HighsBasis]) -> None:
+    def extend(self, duals: Sequence[Floats], bases: Sequence[Basis]) -> None:
         """Keep the cuts of duals, and the bases that they belong to."""
         if not len(duals):
             return

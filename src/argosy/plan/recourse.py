@@ -13,6 +13,7 @@ import highspy
 import numpy as np
 
 from argosy.errors import SolverError
+from argosy.plan.basis import Basis
 from argosy.plan.program import Floats
 from argosy.plan.shrink import Shrunk
 from argosy.plan.template import Template
@@ -26,7 +27,7 @@ class Answer:
     """Cost of the second stage, without `future_cost`."""
     dual: Floats
     """(second-stage rows,)"""
-    basis: highspy.HighsBasis
+    basis: Basis
     """Where a solve of a similar future may start."""
     columns: Floats | None = None
     """(second-stage columns,), where they were asked for."""
@@ -59,7 +60,11 @@ class Recourse:
             np.zeros(small.columns, dtype=np.int32),
         )  # fmt: skip
 
-    def solve(self, s: int, first: Floats, start: highspy.HighsBasis | None = None, *, columns: bool = False) -> Answer:
+    def forget(self) -> None:
+        """Let nothing of earlier solves play a part in the next one."""
+        self.solver.clearSolver()
+
+    def solve(self, s: int, first: Floats, start: Basis | None = None, *, columns: bool = False) -> Answer:
         """Scenario s at these first-stage columns, from a basis or from where the last solve ended.
 
         SolverError when the solver finds no optimum.
@@ -67,8 +72,9 @@ class Recourse:
         lower, upper, column_upper, closer = self.small.bounds(s, first)
         self.solver.changeRowsBounds(len(self.rows), self.rows, lower, upper)
         self.solver.changeColsBounds(len(self.moved), self.moved, self.lower, column_upper)
-        if start is not None:
-            self.solver.setBasis(start)
+        # A basis of another program's small form may have another shape; the solve then starts from where it is.
+        if start is not None and (start.columns, start.rows) == (self.small.columns, self.small.rows):
+            self.solver.setBasis(start.highs)
         self.solver.run()
         status = self.solver.getModelStatus()
         if status != highspy.HighsModelStatus.kOptimal:
@@ -82,6 +88,6 @@ class Recourse:
         return Answer(
             info.objective_function_value,
             self.small.dual(np.array(answer.row_dual), closer),
-            self.solver.getBasis(),
+            Basis(self.solver.getBasis(), self.small.columns, self.small.rows),
             self.small.whole(s, first, np.array(answer.col_value)) if columns else None,
         )

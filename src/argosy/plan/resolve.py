@@ -141,10 +141,10 @@ class Resolver:
                 template, gap=self.gap, settings=self.settings, clock=self.clock, progress=self.progress, stop=self.stop
             )
         run = Decomposition(template, settings=self.settings, clock=self.clock, progress=self.progress)
-        first, block, small = template.first, template.second, run.exact.recourse.small
+        first, block = template.first, template.second
         key = (
             first.columns.size, block.columns.size, len(block.row_lower), len(block.matrix.value),
-            len(template.links.column), small.rows, small.columns,
+            len(template.links.column),
         )  # fmt: skip
         start = None
         if key in self.kept:
