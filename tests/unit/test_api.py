@@ -327,6 +327,15 @@ def test_bad_positions(d: Desk) -> None:
     assert d.call("GET", f"/v1/jobs/{job}/logs", headers={"Last-Event-ID": "elsewhere:5"}).status_code == 200
 
 
+def test_a_stream_passes_over_what_is_not_ours(d: Desk) -> None:
+    """A page that holds only other projects' events is not the end."""
+    for _ in range(3):
+        d.call("POST", "/v1/jobs", "other", json=[{"file": "run: x"}] * 250)
+    mine = d.submit()
+    stream = events(d.call("GET", "/v1/events/stream").text)
+    assert [data["job"] for _, _, data in stream] == [mine]
+
+
 def test_events(d: Desk) -> None:
     first, second = d.submit(), d.submit()
     page = d.call("GET", "/v1/events", params={"limit": 1}).json()

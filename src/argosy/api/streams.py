@@ -28,6 +28,8 @@ from argosy.model.job import JOB_ENDS, RUN_ENDS, Event, Job, Run
 router = APIRouter(responses=PROBLEMS)
 MAX_NUMBER = 2**62
 CHUNK_BYTES = 64 * 1024
+STORE_SECONDS = 1.0
+"""How often a stream looks into a store that other processes write too."""
 _POSITION = re.compile(r"(.{1,200}):(\d{1,18})")
 
 LastEventId = Annotated[str | None, Header(max_length=250, description="Id of the last event that was received.")]
@@ -68,10 +70,14 @@ async def stream_events(
     async def events(number: int) -> AsyncIterator[str]:
         pace = _Pace(found, follow)
         while True:
-            page, number = await run_in_threadpool(_events, found, who, number, job, 500)
+            page, before = list[Event](), number
+            if pace.store_may_have_news():
+                page, number = await run_in_threadpool(_events, found, who, number, job, 500)
             for event in page:
                 yield sse(event.kind, event, str(event.number))
-            if not page:
+            if number != before:
+                pace.commits = -1  # there may be more than one page
+            else:
                 beat = await pace.next()
                 if beat is None:
                     return
@@ -93,11 +99,20 @@ def _events(found: Services, who: Caller, after: int, job: str | None, limit: in
 
 
 class _Pace:
-    """When to look again: soon after a commit of this process, and otherwise every second."""
+    """When to look again: soon, but into the store only after a commit of this process, or once a second."""
 
     def __init__(self, found: Services, follow: bool) -> None:
         self.found, self.until = found, found.follow_seconds if follow else 0.0
         self.begin = self.quiet_since = found.clock.monotonic_seconds()
+        self.commits, self.read_at = -1, self.begin
+
+    def store_may_have_news(self) -> bool:
+        """Whether the store must be read again. Asking means reading: the next answer is no until there is reason."""
+        now, commits = self.found.clock.monotonic_seconds(), self.found.store.writer.commits
+        if commits == self.commits and now - self.read_at < STORE_SECONDS:
+            return False
+        self.commits, self.read_at = commits, now
+        return True
 
     async def next(self) -> str | None:
         """Wait; a comment that keeps the connection open (often empty), or None when the stream ends here."""
@@ -151,9 +166,12 @@ class _Position:
 
 async def _output(found: Services, who: Caller, job: str, rank: int, follow: bool, at: _Position) -> AsyncIterator[str]:
     pace = _Pace(found, follow)
+    pace.store_may_have_news()
+    record, runs = await run_in_threadpool(_state, found, who, job)
     while True:
         # The state is read before the output: what a run wrote before it ended is then there to be read.
-        record, runs = await run_in_threadpool(_state, found, who, job)
+        if pace.store_may_have_news():
+            record, runs = await run_in_threadpool(_state, found, who, job)
         run = _current(runs, at)
         text, size = "", 0
         if run is not None:
