@@ -366,7 +366,10 @@ def test_explain(d: Desk) -> None:
     assert (answer["decision"], answer["placed"]) == ("d1", [])
     assert answer["unplaced"][0]["excuses"] == [{"rule": "P1"}]
     assert [e["kind"] for e in answer["events"]] == ["Submitted"]
-    assert d.call("GET", "/v1/placements", "operator").json()["placements"][0]["id"] == "d2"
+    page = d.call("GET", "/v1/placements", "operator", params={"limit": 1}).json()
+    assert [row["id"] for row in page["placements"]] == ["d2"]
+    page = d.call("GET", "/v1/placements", "operator", params={"before": page["next"]}).json()
+    assert ([row["id"] for row in page["placements"]], page["next"]) == (["d1"], None)
 
 
 def test_fleet_and_cordons(d: Desk) -> None:

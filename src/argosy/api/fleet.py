@@ -54,12 +54,13 @@ def list_placements(
     found: Found,
     who: Operator,
     limit: Annotated[int, Query(ge=1, le=100, description="Most decisions of a page.")] = 20,
-    before: Annotated[int | None, Query(ge=1, le=MAX_SERIAL, description="Serial to go on before.")] = None,
+    before: Annotated[int | None, Query(ge=1, le=MAX_SERIAL, description="`next` of the page before.")] = None,
 ) -> Response:
     """Decisions of all projects with prices, runners-up and reasons, newest first."""
     rows = found.store.decisions(limit=limit, before=before)
     views = (DecisionView(id=d.id, at=d.at, placement=d.placement) for d in rows)
-    return sent(DecisionPage(placements=tuple(views)))
+    more = str(rows[-1].serial) if len(rows) == limit else None
+    return sent(DecisionPage(placements=tuple(views), next=more))
 
 
 @router.get("/v1/keys", responses={200: {"model": KeyPage}})

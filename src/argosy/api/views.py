@@ -213,6 +213,8 @@ class DecisionPage(Record):
     """Decisions, newest first."""
 
     placements: tuple[DecisionView, ...]
+    next: str | None
+    """Give it as `before` for the next page; null at the end."""
 
 
 class NewKey(Record):

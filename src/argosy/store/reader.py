@@ -74,6 +74,8 @@ class Decision:
     id: str
     at: datetime
     placement: dict[str, Any]
+    serial: int
+    """Position in the order of decisions; `before` goes on after a page's last."""
 
 
 @dataclass(slots=True)
@@ -242,7 +244,7 @@ class Reader:
         if before is not None:
             query = query.where(t.decisions.c.serial < before)
         with self._read() as connection:
-            return [Decision(row.id, to_instant(row.at), row.placement) for row in connection.execute(query)]
+            return [Decision(r.id, to_instant(r.at), r.placement, r.serial) for r in connection.execute(query)]
 
     def recount(self) -> Recount:
         """Replay the whole log and compare it with the tables, in one snapshot of the database."""
