@@ -98,6 +98,16 @@ def test_one_run_is_stopped_for_dearer_work_and_never_a_second() -> None:
     assert all(stage.job(job).status == "RUNNING" for job in cheap)
 
 
+def test_room_in_sum_is_no_room_and_the_next_place_is_taken() -> None:
+    """Two machines with two free each hold no four; the dearer place does, and it must not wait for the cheaper."""
+    stage = Stage([EAST, WEST])
+    stage.submit(*[task(f"six{i}", accelerators=6, seconds=4000, choice={"vendor": "alpha"}) for i in range(2)])
+    stage.looks(12)
+    (four,) = stage.submit(task("four", accelerators=4))
+    stage.looks(3)
+    assert stage.pools(four) == ["west"]
+
+
 def test_work_without_a_checkpoint_is_not_stopped() -> None:
     stage = Stage(ONE)
     (cheap,) = stage.submit(task("cheap", seconds=4000))

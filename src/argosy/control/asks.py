@@ -81,18 +81,26 @@ def rungs_of(
 
 
 def waiting_ask(
-    name: str, task: Task, rung: Rung, count: int, *, fleet: Fleet, now: datetime, may_preempt: bool
+    name: str,
+    task: Task,
+    rung: Rung,
+    pools: Sequence[str],
+    count: int,
+    *,
+    fleet: Fleet,
+    now: datetime,
+    may_preempt: bool,
 ) -> PlaceAsk:
-    """The ask for waiting jobs of one shape on one rung."""
-    dearest = max((_useful_price(task, fleet, pool) for pool in rung.pools), default=0.0)
+    """The ask for waiting jobs of one shape in those pools of one rung."""
+    dearest = max((_useful_price(task, fleet, pool) for pool in pools), default=0.0)
     return PlaceAsk(
         id=name,
         count=count,
         accelerators=rung.amount,
-        allowed_pools=rung.pools,
+        allowed_pools=tuple(pools),
         usd_per_unit=worth(task, rung.amount, dearest),
         may_preempt=may_preempt,
-        **_common(task, fleet, rung.pools, now),
+        **_common(task, fleet, pools, now),
     )
 
 

@@ -74,6 +74,8 @@ class FleetPool:
     drained: bool
     rooms: list[_Room]
     elastic: int
+    full: dict[Need, int] = field(default_factory=dict)
+    """For each need, how many machines from the first on are known to have no room for it."""
 
     @property
     def silicon(self) -> str:
@@ -95,23 +97,37 @@ class FleetPool:
 
     def fits(self, need: Need) -> bool:
         """Whether all nodes of a task find room now."""
-        return sum(room.holds(need) for room in self.rooms) + self.elastic >= need.nodes
+        found = self.elastic
+        for i in range(self._first(need), len(self.rooms)):
+            if found >= need.nodes:
+                break
+            found += self.rooms[i].holds(need)
+        return found >= need.nodes
+
+    def _first(self, need: Need) -> int:
+        """The first machine that may have room. Machines only fill up within a tick, so the search goes on from it."""
+        i = self.full.get(need, 0)
+        while i < len(self.rooms) and not self.rooms[i].holds(need):
+            i += 1
+        self.full[need] = i
+        return i
 
     def could(self, need: Need) -> bool:
         """Whether an empty pool could hold the task at all."""
         whole = [_Room(r.node, r.node.accelerators, r.node.cpus, True) for r in self.rooms]
         return sum(room.holds(need) for room in whole) + self.elastic >= need.nodes
 
-    def take(self, need: Need, nodes: Iterable[str] = ()) -> None:
-        """Take room for a task, on its own machines where they are known."""
-        left, known = need.nodes, set(nodes)
-        for room in sorted(self.rooms, key=lambda r: (r.node.id not in known, not r.open)):
-            while left and (room.node.id in known or room.holds(need)):
+    def take(self, need: Need) -> None:
+        """Take room for a task."""
+        left = need.nodes
+        for i in range(self._first(need), len(self.rooms)):
+            room = self.rooms[i]
+            while left and room.holds(need):
                 room.accelerators -= need.accelerators
                 room.cpus -= need.cpus
                 left -= 1
-                if room.node.id in known:
-                    break
+            if not left:
+                return
         self.elastic = max(0, self.elastic - left)
 
 

@@ -78,6 +78,8 @@ class LiveTick:
         """Pool to what runs on their way out still hold there."""
         self.held: set[str] = set()
         """Asks that wait for what others are leaving, and look no further in this tick."""
+        self.fragmented: set[tuple[str, Need]] = set()
+        """Pools whose machines have no room together for a need, although they have it in sum."""
         self.kept: set[tuple[str, str]] = set()
         """Ask and pool of steps of the present decision that are not carried out."""
         self.level = 0
@@ -108,13 +110,16 @@ class LiveTick:
                 self.leaving[run.pool] += self._need(task, run).amount
         rungs = max((len(group.rungs) for group in self.groups.values()), default=0)
         for self.level in range(rungs):
-            self.asks = self._asks()
-            if not any(ask.running_in is None for ask in self.asks):
-                continue
-            made = tick(self, self, self, clock=self.clock)
-            if made.failed:
-                # Steps end in one store: when it fails one of them, the loop must know.
-                raise OutsideError(made.failed[0][1])
+            known = -1
+            while len(self.fragmented) > known:  # what has room in sum and on no machine is asked for elsewhere
+                known = len(self.fragmented)
+                self.asks = self._asks()
+                if not any(ask.running_in is None for ask in self.asks):
+                    break
+                made = tick(self, self, self, clock=self.clock)
+                if made.failed:
+                    # Steps end in one store: when it fails one of them, the loop must know.
+                    raise OutsideError(made.failed[0][1])
         self._say_why()
         return self.outcome
 
@@ -190,6 +195,7 @@ class LiveTick:
         change = Change("Stopping", job.id, job.version, {}, run.id, run.token, fields, note=note)
         if self._commit([change])[0]:
             self.outcome.evicted += 1
+            del self.running[step.ask]
             self.leaving[run.pool] += self._need(task, run).amount
 
     def copy(self, step: Transfer) -> None:
@@ -212,7 +218,7 @@ class LiveTick:
             return
         why = step.model_dump(mode="json", include={"runner_up", "runner_up_loss_usd_per_hour", "why_not"})
         chosen: list[Job] = []
-        for job in group.jobs[: int(step.count + 1e-9)]:
+        for job in group.jobs[: int(step.count + 1e-6)]:
             if not pool.fits(need):
                 if self.leaving[step.pool]:
                     self.held.add(step.ask)
@@ -220,6 +226,7 @@ class LiveTick:
                     break
                 text = "no machines with enough room together; smaller nodes or fewer of them would fit sooner"
                 self.outcome.reasons[step.ask] = ("NodesFragmented", text)
+                self.fragmented.add((step.pool, need))
                 break
             pool.take(need)
             chosen.append(job)
@@ -296,11 +303,15 @@ class LiveTick:
         for name, group in self.groups.items():
             if group.jobs and self.level < len(group.rungs) and name not in self.held:
                 rung = group.rungs[self.level]
+                pools = tuple(pool for pool in rung.pools if (pool, rung.needs[pool]) not in self.fragmented)
+                if not pools:
+                    continue
                 asks.append(
                     waiting_ask(
                         name,
                         group.task,
                         rung,
+                        pools,
                         len(group.jobs),
                         fleet=self.fleet,
                         now=self.now,

@@ -22,7 +22,7 @@ from argosy.run.driver import EnginePool
 from argosy.run.ladder import Penalties, locations, node_location, weight
 from argosy.run.rules import RunRules
 from argosy.simulate.engine import Commit, Engine
-from argosy.store.reader import Reader
+from argosy.store.reader import Present, Reader
 
 EVERY = 16
 """Steps between two recounts of the whole log."""
@@ -48,12 +48,14 @@ class Promises:
         self.commits: dict[str, str] = {}
         self.counted = [0] * len(engines)
         self.control: Control | None = None
+        self.present = Present()
         self.cordons: dict[str, bool] = {}
         self.penalties: dict[str, tuple[float, datetime]] = {}
 
     def before(self, control: Control) -> None:
         """A replica is about to look."""
-        self.control, self.cordons, self.penalties = control, self.store.cordons(), self.store.penalties()
+        self.store.refresh(self.present)
+        self.control, self.cordons, self.penalties = control, self.present.cordons, self.present.penalties
 
     def check(self, say: Callable[[str], None] = lambda _: None) -> None:
         """All promises that can be looked at now."""

@@ -26,7 +26,7 @@ _RUN_INSTANTS = ("lease_expires_at", "seen_at", "unreachable_since", "created_at
 
 def to_text(at: datetime) -> str:
     """An instant as text: UTC, microseconds, always 27 characters."""
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f") + "Z"
+    return (at if at.tzinfo is UTC else at.astimezone(UTC)).isoformat(timespec="microseconds")[:26] + "Z"
 
 
 def to_instant(text: str) -> datetime:
