@@ -1,6 +1,7 @@
 """Makes the parts of the documents that are not written by hand.
 
-    python docs/generate.py            pages of docs/reference, from the command line, the interface and the fields
+    python docs/generate.py            pages of docs/reference, from the command line, the interface and the fields;
+                                       the tables of steps in docs/concepts/run.md
     python docs/generate.py picture    docs/pictures/plan.png, from the report of examples/scale-up (needs Chromium)
 
 Tests compare the page with the program; the picture is looked at by people.
@@ -12,6 +13,7 @@ import json
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +24,12 @@ from argosy.cli.main import app
 from argosy.clock import SystemClock
 from argosy.files.tasks import schema_text
 from argosy.files.tasks.schema import reference_text
+from argosy.model.job import JOB_STATUSES, JOB_STEPS, RUN_STATUSES, RUN_STEPS
 
 ROOT = Path(__file__).resolve().parent.parent
 REFERENCE = ROOT / "docs" / "reference"
 COMMANDS = REFERENCE / "commands.md"
+RUN = ROOT / "docs" / "concepts" / "run.md"
 PICTURE = ROOT / "docs" / "pictures" / "plan.png"
 
 INTRODUCTION = """\
@@ -112,8 +116,33 @@ def pages() -> dict[Path, str]:
         REFERENCE / "task-fields.md": FIELDS + reference_text(),
         REFERENCE / "task.schema.json": schema_text(),
         REFERENCE / "api.md": api_text(document),
+        RUN: with_steps(RUN.read_text("utf-8")),
         REFERENCE / "openapi.json": json.dumps(document, indent=2, ensure_ascii=False) + "\n",
     }
+
+
+def steps_text(names: Sequence[str], steps: Mapping[str, frozenset[str]]) -> str:
+    """Which state may follow which, as a table: a line for each state that has a successor, a column for each state."""
+    rows = [f"| from, to | {' | '.join(name.capitalize() for name in names)} |", "|---" * (len(names) + 1) + "|"]
+    for name in names:
+        if steps[name]:
+            marks = " | ".join("**→**" if other in steps[name] else "" for other in names)
+            rows.append(f"| `{name}` | {marks} |")
+    return "\n".join(rows)
+
+
+def with_steps(page: str) -> str:
+    """The page about run with its tables of steps as the code has them."""
+    tables: tuple[tuple[str, Sequence[str], Mapping[str, frozenset[str]]], ...] = (
+        ("job", JOB_STATUSES, JOB_STEPS),
+        ("run", RUN_STATUSES, RUN_STEPS),
+    )
+    for label, names, steps in tables:
+        begin, end = f"<!-- {label} steps: written by docs/generate.py -->\n", "<!-- end -->"
+        before, _, rest = page.partition(begin)
+        _, _, after = rest.partition(end)
+        page = f"{before}{begin}\n{steps_text(names, steps)}\n\n{end}{after}"
+    return page
 
 
 def api_text(document: dict[str, Any]) -> str:

@@ -50,7 +50,7 @@ class Refused(Exception):
 
 
 def committed(document: Document, spec: Document, rank: int, ended: Document) -> Document:
-    """R3: the job's document after a rank ended. The last rank of a run makes its exit record.
+    """R5: the job's document after a rank ended. The last rank of a run makes its exit record.
 
     A run below the job's epoch commits a record that says `superseded`. The exit code of a run is that of the rank
     that failed first, 0 when none did. A rank that is already in the document, and a record, are never changed.
