@@ -19,15 +19,23 @@ from argosy.cli.problems import EXIT_NO, EXIT_OK, print_json, reported
 from argosy.cli.solving import Keep, Ray, Workers, solving
 from argosy.cli.tables import infeasible_tables, plan_tables
 from argosy.clock import SystemClock
+from argosy.errors import BadInput, Problem
 from argosy.files.edits import stressed
 from argosy.files.load import load
 from argosy.market.catalogue import bundled
-from argosy.model.decision import Infeasible
+from argosy.model.decision import Infeasible, Plan
 from argosy.model.futures import futures
 from argosy.model.portfolio import Portfolio
 from argosy.plan import solve
+from argosy.plan.main import Questions, Valued
+from argosy.plan.selected import selected
 from argosy.report import write_html
 from argosy.report.format import usd
+
+SELECTED_IS_SCORED = (
+    "a few futures hold the extreme tail by their weight alone, so a plan for them is always scored on unseen ones; "
+    "drop --unseen 0"
+)
 
 
 def plan(
@@ -39,10 +47,20 @@ def plan(
     unseen: Annotated[
         int, typer.Option(min=0, max=10_000, help="Futures to score the plan and simpler plans on; 0 does not.")
     ] = 300,
-    stress: Annotated[
-        list[str] | None,
-        typer.Option(help="A bundled stress or a file; may be repeated. Scores on unseen futures are then left out."),
+    select: Annotated[
+        int | None,
+        typer.Option(min=1, max=1000, help="Plan on so many of the futures, weighted to stand for all."),
     ] = None,
+    stress: Annotated[
+        list[str] | None, typer.Option(help="A bundled stress or a file, for all futures; may be repeated.")
+    ] = None,
+    fronts: Annotated[
+        bool, typer.Option("--fronts/--no-fronts", help="Cost against tail risk, carbon and the largest vendor.")
+    ] = False,
+    ranges: Annotated[
+        bool, typer.Option("--ranges/--no-ranges", help="How far each size can move for 1 % and 3 % more cost.")
+    ] = True,
+    values: Annotated[Valued, typer.Option(help="What contracts are worth: candidates, or all.")] = "chosen",
     time_limit: Annotated[float, typer.Option(min=1.0, help="Seconds until the best plan so far is taken.")] = 600.0,
     threads: Annotated[int, typer.Option(min=1, max=64, help="Solver threads; 1 repeats bit for bit.")] = 1,
     workers: Workers = 1,
@@ -60,7 +78,10 @@ def plan(
         catalogue = bundled()
         written = load(portfolio, settings, catalogue=catalogue)
         world = with_options(written.with_catalogue(catalogue), risk)
-        drawn = stressed(stress or [], world, futures(world, seed=seed, count=scenarios), settings)
+        if select is not None and unseen == 0:
+            raise BadInput([Problem("--select", 0, 0, "option.conflict", "", SELECTED_IS_SCORED)])
+        every = stressed(stress or [], world, futures(world, seed=seed, count=scenarios), settings)
+        drawn = every if select is None else selected(world, every, select)
         stop = threading.Event()
         with shown_progress() as progress, stoppable(stop):
             answer = solve(
@@ -68,12 +89,16 @@ def plan(
                 drawn,
                 gap=gap,
                 seed=world.scenarios.seed if seed is None else seed,
-                unseen=0 if stress else unseen,
+                unseen=unseen,
+                change=lambda more: stressed(stress or [], world, more, settings),
+                questions=Questions(fronts=fronts, ranges=ranges, values=values),
                 settings=settings,
                 clock=SystemClock(),
                 progress=progress,
                 stop=stop,
             )
+        if isinstance(answer, Plan) and len(drawn) < len(every):
+            answer = answer.model_copy(update={"selected_from": len(every)})
         if report is not None:
             write_html(answer, report)
     if as_json:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from argosy.model.answer import ContractWorth, Front, NearOptimal
 from argosy.record import Record
 from argosy.units import Month
 
@@ -400,6 +401,8 @@ class Plan(Record):
     tail_usd: float
     """Mean of the costliest tail."""
     seed: int
+    selected_from: int | None = None
+    """How many futures those of the plan were selected from and stand for; null when they were not selected."""
     scenarios: tuple[ScenarioCost, ...]
     decisions: tuple[ContractDecision, ...]
     later: tuple[LaterDecision, ...]
@@ -434,6 +437,14 @@ class Plan(Record):
     """Value of the stochastic solution: what planning for the mean future alone would add to the objective."""
     hindsight_usd: float | None = None
     """Lower bound of the objective if later decisions could differ in every future: no rule for them can do better."""
+    values: tuple[ContractWorth, ...] = ()
+    """What contracts are worth to the buyer, as certified intervals; empty where it was not asked for."""
+    front: tuple[Front, ...] = ()
+    """Expected cost against tail risk, carbon and the largest vendor; empty where it was not asked for."""
+    near_optimal: tuple[NearOptimal, ...] = ()
+    """How far each contract's size can move for a little more cost; empty where it was not asked for."""
+    not_computed: dict[str, str] = {}
+    """What was not computed, to how to get it: absent is not zero."""
 
 
 class Infeasible(Record):

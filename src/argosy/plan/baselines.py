@@ -19,9 +19,11 @@ from argosy.errors import SolverError
 from argosy.model.decision import OutOfSample, RegretRow
 from argosy.model.futures import futures
 from argosy.model.portfolio import Portfolio
+from argosy.model.scenario import Scenario
 from argosy.plan import supply_arrays
 from argosy.plan.inputs import Inputs
 from argosy.plan.layout import first_columns
+from argosy.plan.near_optimal import Alternative
 from argosy.plan.no_forecast import reserved
 from argosy.plan.program import SIGN, Bools, Floats, Program, mean_program
 from argosy.plan.risk import measure
@@ -39,6 +41,7 @@ TOLERANCE = 1e-9
 
 Find = Callable[[Template], Solution | None]
 """The solver of whole programs that made the plan; None when there is no plan."""
+Change = Callable[[tuple[Scenario, ...]], tuple[Scenario, ...]]
 RULES = {
     "plan": "this plan",
     "mean_value": "plans for the mean future alone, with the same later decisions in every future",
@@ -54,6 +57,11 @@ def draws(portfolio: Portfolio) -> bool:
     return bool(portfolio.uncertainties) and sum(s.probability for s in portfolio.scenarios.given) < 1 - 1e-6
 
 
+def unchanged(scenarios: tuple[Scenario, ...]) -> tuple[Scenario, ...]:
+    """The futures as they were drawn."""
+    return scenarios
+
+
 @dataclass(frozen=True, slots=True)
 class Comparison:
     """What `compare` needs besides the plan: how programs are solved and who is told."""
@@ -64,6 +72,10 @@ class Comparison:
     progress: Progress
     stop: threading.Event
     gap: float
+    others: tuple[Alternative, ...] = ()
+    """Near-optimal plans (Q11.3) that are scored like the baselines."""
+    change: Change = unchanged
+    """What is done to unseen futures before they are scored: a plan for a stress is scored under it."""
 
     def small(self, template: Template) -> Solution | None:
         """A program of one future, solved whole; None when there is no plan or no time for one."""
@@ -90,6 +102,8 @@ def compare(
     sample = Scorer(template)
     run.progress("baselines", None, None)
     plans, rules, left_out = _plans(told, found, run, sample)
+    for one in run.others:
+        plans[one.name], rules[one.name] = one.first, one.rule
     inside = {name: sample.outcome(first) for name, first in plans.items()}
     objective = {name: measure(program, outcome.cost) for name, outcome in inside.items()}
     mine = objective["plan"]
@@ -105,7 +119,7 @@ def compare(
         fields["hindsight_usd"] = None if hindsight is None else hindsight * money
     portfolio = told.world.portfolio
     if count and draws(portfolio) and not run.stop.is_set():
-        unseen = futures(portfolio, seed=seed, count=count, stream="unseen")
+        unseen = run.change(futures(portfolio, seed=seed, count=count, stream="unseen"))
         given = len(portfolio.scenarios.given)
         scorer = Scorer.of(told, unseen)
         outside: dict[str, Outcome] = {}

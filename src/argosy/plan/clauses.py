@@ -12,7 +12,8 @@ from argosy.model.agreement import Agreement, Sized
 from argosy.model.open_supply import Open
 from argosy.model.portfolio import Portfolio
 from argosy.model.question import Clause, ClauseValue
-from argosy.plan.resolve import Bounds, Resolver
+from argosy.plan.bounds import Bounds
+from argosy.plan.resolve import Resolver
 
 RIGHTS: tuple[Clause, ...] = ("expansion_option", "exit", "make_up", "carry_forward")
 """Rights of the buyer: he may always leave them unused, so none is worth less than nothing."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from dataclasses import dataclass
 from importlib.metadata import version
+from typing import Any, Literal
 
 import numpy as np
 
@@ -14,11 +16,16 @@ from argosy.model.decision import Certificate, Infeasible, Plan
 from argosy.model.portfolio import Portfolio
 from argosy.model.scenario import Scenario
 from argosy.plan import infeasible, result
-from argosy.plan.baselines import Comparison, compare
+from argosy.plan.ask import Asker
+from argosy.plan.baselines import Change, Comparison, compare, unchanged
 from argosy.plan.check import check
 from argosy.plan.decompose import Decomposition
+from argosy.plan.front import fronts
 from argosy.plan.inputs import inputs
+from argosy.plan.known_plans import Dual
+from argosy.plan.near_optimal import Alternative, alternatives, ranges
 from argosy.plan.project_prices import priced
+from argosy.plan.quick_values import contracts_of, values
 from argosy.plan.solution import Progress, Solution
 from argosy.plan.solve import solve as solve_extensive
 from argosy.plan.template import Template, build
@@ -33,6 +40,37 @@ LEAST_SECONDS = 10.0
 """Time that each baseline may take where the plan has used up its own."""
 
 
+Valued = Literal["none", "chosen", "all"]
+
+
+@dataclass(frozen=True, slots=True)
+class Questions:
+    """What is asked of a plan once it is certified. What is not asked for is absent, and `not_computed` says so."""
+
+    fronts: bool = False
+    """Q10: expected cost against tail risk, carbon and the largest vendor."""
+    ranges: bool = False
+    """Q11: near-optimal sizes; two near-optimal plans join the baselines."""
+    values: Valued = "none"
+    """Q12: what contracts are worth: candidates, or signed ones too."""
+
+    @property
+    def any(self) -> bool:
+        """Whether anything is asked."""
+        return self.fronts or self.ranges or self.values != "none"
+
+
+NOTHING_ASKED = Questions()
+NOT_ASKED = {
+    "front": "`--fronts` of `argosy plan` computes it",
+    "near_optimal": "`--ranges` of `argosy plan` computes it",
+    "values": "`--values chosen` or `--values all` of `argosy plan` computes it",
+    "values.signed": "`--values all` of `argosy plan` values what is signed already too",
+    "values.walk_away": "`--walk-away` of `argosy plan`, or `argosy price PORTFOLIO --contract ID` for one contract",
+}
+STOPPED = "the search was stopped before it"
+
+
 def quiet(step: str, best_usd: float | None, bound_usd: float | None) -> None:
     """Progress that nobody watches."""
 
@@ -44,6 +82,8 @@ def solve(
     gap: float = 1e-3,
     seed: int = 0,
     unseen: int = 0,
+    change: Change = unchanged,
+    questions: Questions = NOTHING_ASKED,
     settings: Settings | None = None,
     clock: Clock | None = None,
     progress: Progress = quiet,
@@ -52,7 +92,8 @@ def solve(
     """Decide the contracts of a consistent portfolio over its futures.
 
     `gap` is the share of the cost by which the plan may be off; `stop` ends the search and keeps the best plan so far.
-    With `unseen` futures to draw, the plan and simpler plans are scored on them (F9); 0 leaves that out.
+    With `unseen` futures to draw, the plan and simpler plans are scored on them (F9); 0 leaves that out. `change` is
+    done to them first: where `scenarios` are stressed, it stresses them too. `questions` are answered from the plan.
     CheckFailed when the recount does not agree with the solver; SolverError when the solver gives up.
     """
     told = inputs(portfolio, scenarios)
@@ -60,7 +101,8 @@ def solve(
     _finite(template.first.matrix.value, template.second.matrix.value)
     settings, clock, stop = settings or Settings(), clock or SystemClock(), stop or threading.Event()
     started = clock.monotonic_seconds()
-    found = _solved(template, gap=gap, settings=settings, clock=clock, progress=progress, stop=stop)
+    duals: list[Dual] = []
+    found = _solved(template, gap=gap, settings=settings, clock=clock, progress=progress, stop=stop, duals=duals)
     digest = data_hash(portfolio, scenarios)
     if found is None:
         return Infeasible(portfolio=portfolio.name, data_hash=digest, excuses=infeasible.explain(told, template))
@@ -84,30 +126,69 @@ def solve(
         versions={name: version(name) for name in ("argosy", "highspy", "numpy")},
     )
     plan = result.plan(result.Reader(told, template, found, recount), certificate, seed)
-
     left = settings.time_limit_seconds - (clock.monotonic_seconds() - started)
     hurry = settings.model_copy(update={"time_limit_seconds": max(LEAST_SECONDS, left)})
 
     def again(other: Template) -> Solution | None:
         return _solved(other, gap=gap, settings=hurry, clock=clock, progress=quiet, stop=stop)
 
-    plan = plan.model_copy(update=priced(told, plan, found, template, again))
-    if not unseen or stop.is_set():
-        return plan
-    run = Comparison(
-        again,
-        hurry, clock, progress, stop, gap,
-    )  # fmt: skip
-    return plan.model_copy(update=compare(told, template, found, run, count=unseen, seed=seed))
+    fields: dict[str, Any] = {"not_computed": _not_asked(questions)}
+    fields |= priced(told, plan, found, template, again)
+    others: tuple[Alternative, ...] = ()
+    if questions.any and not stop.is_set():
+        asker = Asker.of(told, template, found, duals, gap=gap, progress=progress, stop=stop)
+        asked, others = _answers(asker, questions)
+        fields |= asked
+    if unseen and not stop.is_set():
+        run = Comparison(again, hurry, clock, progress, stop, gap, others, change)
+        fields |= compare(told, template, found, run, count=unseen, seed=seed)
+    return plan.model_copy(update=fields)
+
+
+def _answers(asker: Asker, questions: Questions) -> tuple[dict[str, Any], tuple[Alternative, ...]]:
+    """The fields of `Plan` that further questions fill, and the near-optimal plans that join the baselines."""
+    fields: dict[str, Any] = {}
+    others: tuple[Alternative, ...] = ()
+    if questions.ranges:
+        asker.progress("near-optimal plans", None, None)
+        others = alternatives(asker)
+        fields["near_optimal"] = ranges(asker)
+    if questions.values != "none":
+        fields["values"] = values(asker, contracts_of(asker, questions.values))
+    if questions.fronts:
+        fields["front"] = fronts(asker)
+    if asker.stop.is_set():
+        fields = {"not_computed": dict.fromkeys(("front", "near_optimal", "values"), STOPPED)}
+    return fields, others
+
+
+def _not_asked(questions: Questions) -> dict[str, str]:
+    left = []
+    if not questions.fronts:
+        left.append("front")
+    if not questions.ranges:
+        left.append("near_optimal")
+    left += {"none": ["values"], "chosen": ["values.signed", "values.walk_away"], "all": ["values.walk_away"]}[
+        questions.values
+    ]
+    return {name: NOT_ASKED[name] for name in left}
 
 
 def _solved(
-    template: Template, *, gap: float, settings: Settings, clock: Clock, progress: Progress, stop: threading.Event
-) -> Solution | None:
-    """The best plan within the gap, whole or future by future; None when the first stage is infeasible."""
-    if template.second.columns.size * template.program.shape["S"] > EXTENSIVE_COLUMNS:
-        return Decomposition(template, settings=settings, clock=clock, progress=progress).solve(gap, stop)
-    return solve_extensive(template, gap=gap, settings=settings, clock=clock, progress=progress, stop=stop)
+    template: Template, *, gap: float, settings: Settings, clock: Clock, progress: Progress, stop: threading.Event,
+    duals: list[Dual] | None = None,
+) -> Solution | None:  # fmt: skip
+    """The best plan within the gap, whole or future by future; None when the first stage is infeasible.
+
+    The duals that it leaves are added to `duals`.
+    """
+    if template.second.columns.size * template.program.shape["S"] <= EXTENSIVE_COLUMNS:
+        return solve_extensive(template, gap=gap, settings=settings, clock=clock, progress=progress, stop=stop)
+    run = Decomposition(template, settings=settings, clock=clock, progress=progress)
+    found = run.solve(gap, stop)
+    if duals is not None:
+        duals.extend(zip(run.pool.duals, run.pool.bases, strict=True))
+    return found
 
 
 def data_hash(portfolio: Portfolio, scenarios: tuple[Scenario, ...]) -> str:

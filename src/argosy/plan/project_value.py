@@ -17,10 +17,12 @@ from argosy.errors import BadInput, Problem
 from argosy.model.portfolio import Portfolio
 from argosy.model.question import PlanCost, PriceAnswer, ProjectValue
 from argosy.model.scenario import Scenario
+from argosy.plan.bounds import Bounds
+from argosy.plan.edits import Edit
 from argosy.plan.inputs import Inputs, inputs
 from argosy.plan.main import data_hash, quiet
 from argosy.plan.program import Program
-from argosy.plan.resolve import Bounds, Edit, Resolver
+from argosy.plan.resolve import Resolver
 from argosy.plan.solution import Progress
 from argosy.settings import Settings
 

@@ -17,9 +17,11 @@ from argosy.model.agreement import Agreement, Committed, Sized
 from argosy.model.portfolio import Portfolio
 from argosy.model.question import ContractValue, CurvePoint, PlanCost, PriceAnswer
 from argosy.model.scenario import Scenario
+from argosy.plan.bounds import NOTHING, Bounds, difference
 from argosy.plan.clauses import clause_values
+from argosy.plan.edits import without
 from argosy.plan.main import data_hash, quiet
-from argosy.plan.resolve import NOTHING, Bounds, Resolver, without
+from argosy.plan.resolve import Resolver
 from argosy.plan.solution import Progress
 from argosy.plan.walk_away import WalkAway, at_fee, walk_away
 from argosy.settings import Settings
@@ -121,19 +123,6 @@ def left_out(resolver: Resolver, portfolio: Portfolio, contract: Agreement) -> B
         return resolver.solve(portfolio, without(contract.id))
     rest = tuple(c for c in portfolio.contracts if c.id != contract.id)
     return resolver.solve(portfolio.model_copy(update={"contracts": rest}))
-
-
-def difference(held: Bounds, free: Bounds, *, restriction: bool) -> tuple[float | None, float | None]:
-    """Q2: certified ends of V(without) - V(with); None where nothing bounds them.
-
-    `restriction` says that the plan without is also a plan with, so the difference cannot be below 0.
-    """
-    if np.isinf(held.upper):
-        return (None, None)
-    if np.isinf(free.upper):
-        return (0.0 if restriction else None, None)
-    low, high = free.lower - held.upper, free.upper - held.lower
-    return (max(0.0, low), max(0.0, high)) if restriction else (low, high)
 
 
 def _why(held: Bounds, free: Bounds) -> str:

@@ -8,7 +8,6 @@ solver, as a plan is; nothing here turns an answer into a plan.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,40 +19,21 @@ from argosy.model.decision import Certificate, Plan
 from argosy.model.portfolio import Portfolio
 from argosy.model.scenario import Scenario
 from argosy.plan import result
+from argosy.plan.bounds import NOTHING, Bounds
 from argosy.plan.check import Recount, check
 from argosy.plan.decompose import Decomposition
+from argosy.plan.edits import Edit
 from argosy.plan.inputs import Inputs, inputs
 from argosy.plan.main import COST_TOLERANCE, EXTENSIVE_COLUMNS, RESIDUAL_TOLERANCE, data_hash
-from argosy.plan.program import SIGN, Floats, Program
+from argosy.plan.program import SIGN, Floats
 from argosy.plan.solution import Progress, Solution
 from argosy.plan.solve import solve as solve_extensive
 from argosy.plan.template import Template, build
 from argosy.plan.values import Values
 from argosy.settings import Settings
 
-Edit = Callable[[Inputs], Program]
-"""A change that bounds can express; it keeps every shape."""
 KEPT = 400
 """Most duals that are handed from one solve to the next; the latest are kept."""
-
-
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """The cost of the best plan lies between `lower` and `upper`, in USD; both are infinite where there is no plan."""
-
-    lower: float
-    upper: float
-    size: dict[str, float]
-    """Contract to accelerators or USD per month in the plan found; what is decided later counts with its mean."""
-    option: dict[str, float]
-    """Contract to accelerators of option."""
-    fees: dict[str, float]
-    """Contract to the mean present value of its committed fees in USD, options and exits included."""
-
-    @property
-    def gap(self) -> float:
-        """(upper - lower) / upper; 0 where there is no plan."""
-        return 0.0 if np.isinf(self.upper) else max(0.0, self.upper - self.lower) / max(abs(self.upper), 1e-9)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +43,6 @@ class Solved:
     told: Inputs
     found: Solution
     plan: Plan
-
-
-NOTHING = Bounds(np.inf, np.inf, {}, {}, {})
 
 
 class Resolver:
@@ -177,44 +154,3 @@ def _bounds(told: Inputs, values: Values, found: Solution) -> Bounds:
         paid[row.contract] = paid.get(row.contract, 0.0) + float(by_row[k]) * program.money_scale
     money = program.money_scale
     return Bounds(found.bound * money, found.objective * money, size, option, paid)
-
-
-def without(contract: str) -> Edit:
-    """Leave a contract out: all its rows keep their place and have no size."""
-
-    def edit(told: Inputs) -> Program:
-        mine = _rows(told, contract)
-        none = np.where(mine, 0.0, told.program.size_max)
-        return replace(
-            told.program,
-            sign_lower=np.where(mine, 0.0, told.program.sign_lower),
-            sign_upper=np.where(mine, 0.0, told.program.sign_upper),
-            size_min=np.where(mine, 0.0, told.program.size_min),
-            size_max=none,
-        )
-
-    return edit
-
-
-def signed(contract: str, least_fraction: float) -> Edit:
-    """Sign a contract of one row now, at its smallest size or more.
-
-    Where that is 0, signing means at least `least_fraction` of its largest size.
-    """
-
-    def edit(told: Inputs) -> Program:
-        mine = _rows(told, contract)
-        assert mine.sum() == 1, "only a contract of one row can be forced"
-        program = told.program
-        least = np.maximum(program.size_min, least_fraction * program.size_max)
-        return replace(
-            program,
-            sign_lower=np.where(mine, 1.0, program.sign_lower),
-            size_min=np.where(mine, least, program.size_min),
-        )
-
-    return edit
-
-
-def _rows(told: Inputs, contract: str) -> np.typing.NDArray[np.bool_]:
-    return np.array([row.contract == contract for row in told.world.sized], dtype=bool)

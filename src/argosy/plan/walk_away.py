@@ -10,7 +10,9 @@ from dataclasses import dataclass
 
 from argosy.model.agreement import Committed
 from argosy.model.portfolio import Portfolio
-from argosy.plan.resolve import Bounds, Resolver, signed
+from argosy.plan.bounds import Bounds
+from argosy.plan.edits import signed
+from argosy.plan.resolve import Resolver
 
 LEAST_FRACTION = 0.01
 """Share of its largest size that a contract without a smallest size is signed at, at least."""
