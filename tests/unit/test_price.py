@@ -22,7 +22,7 @@ from argosy.model.futures import futures
 from argosy.model.portfolio import Portfolio
 from argosy.model.question import ClauseValue, ContractValue, PriceAnswer
 from argosy.plan import resolve
-from argosy.plan.questions import price
+from argosy.plan.questions import price, walk_aways
 from argosy.report.questions_page import price_html
 
 Json = dict[str, Any]
@@ -125,13 +125,50 @@ def test_open_capacity_and_a_right_that_we_hold() -> None:
     assert [(c.clause, low_high(c)) for c in found.clauses] == [("first_refusal", low_high(found))]
 
 
-def test_a_later_signing_has_a_value_and_no_walk_away_fee() -> None:
+def test_q4_1_a_later_signing_is_asked_about_as_if_it_were_signed_now() -> None:
     later = sized(2.0, signing="2026-03", start="2026-04", term_months=9)
     found = value(world([on_demand(4.0), later], [work(100)]))
     assert low_high(found) == (near(200 * hours(4, 12)),) * 2
     assert found.size == near(100)
-    assert found.unit is None
+    assert walk(found) == (near(4.0), near(4.0))
     assert found.note is not None
+    assert "signing it now" in found.note
+
+
+def test_q4_a_spend_commitment_has_a_factor_on_its_prices() -> None:
+    """The same money buys less at higher prices; at twice the contracted price it is no better than the list."""
+    spend = {
+        "id": "deal", "kind": "spend_commitment", "vendor": "acme", "start": "2026-01", "term_months": 12,
+        "max_usd_per_month": 100_000.0, "prices": [{"pool": "a", "usd_per_accelerator_hour": 2.0}],
+        "max_over_take_fraction": 0.0,
+    }  # fmt: skip
+    found = value(world([on_demand(4.0), spend], [work(100)]), gap=1e-6)
+    assert found.unit == "price_ratio"
+    assert found.fee == 1.0
+    assert found.walk_away_low == pytest.approx(2.0, rel=0.02)
+    assert found.walk_away_high == pytest.approx(2.0, rel=0.02)
+    assert found.fee_usd_per_accelerator_hour is None
+
+
+def test_q4_own_hardware_has_a_price_of_its_own() -> None:
+    """It saves 4 USD an hour for a year and costs nothing else."""
+    site = {"id": "hall", "region": "self/home", "max_mw": 10.0, "energised": "2026-01", "capex_usd_per_mw": 0.0}
+    build = {
+        "id": "deal", "kind": "own_build", "vendor": "self", "pools": ["own"], "site": "hall", "start": "2026-01",
+        "term_months": 12, "max_accelerators": 80.0, "capex_usd_per_accelerator": 20_000.0, "kw_per_accelerator": 1.0,
+    }  # fmt: skip
+    found = value(world([on_demand(4.0), build], [work(100)], sites=[site]), gap=1e-6)
+    assert found.unit == "usd_per_accelerator"
+    assert low_high(found)[0] == pytest.approx(80 * (4.0 * YEAR - 20_000), rel=1e-4)
+    assert found.walk_away_low == pytest.approx(4.0 * YEAR, rel=0.02)
+    assert found.walk_away_high == pytest.approx(4.0 * YEAR, rel=0.02)
+
+
+def test_the_same_fees_for_several_contracts_at_once() -> None:
+    portfolio = world([on_demand(4.0), sized(2.0), sized(3.0, id="other", pool="b")], [work(100)])
+    fees = walk_aways(portfolio, futures(portfolio), ("deal", "other", "list-a"), gap=0.0)
+    assert set(fees) == {"deal", "other"}
+    assert (fees["deal"].low, fees["deal"].high) == (near(3.0), near(3.0))
 
 
 GROWTH = given(

@@ -8,9 +8,9 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from argosy.cli.init import write_new
 from argosy.cli.plan import output, shown_progress, stoppable, with_options
-from argosy.cli.problems import EXIT_NO, EXIT_OK, print_json, reported
+from argosy.cli.problems import reported
+from argosy.cli.question_end import finish, write_page
 from argosy.cli.questions_tables import comparison_tables
 from argosy.cli.solving import Keep, Ray, Workers, solving
 from argosy.clock import SystemClock
@@ -70,15 +70,13 @@ def compare(
                 progress=progress,
                 stop=stop,
             )
-        if report is not None:
-            write_new(report, comparison_html(answer), overwrite=True)
-    if as_json:
-        print_json(comparison_document(answer))
-    else:
-        comparison_tables(answer, output())
-        if report is not None:
-            typer.echo(f"report: {report}")
-    raise typer.Exit(EXIT_OK if any(s.status != "infeasible" for s in answer.strategies) else EXIT_NO)
+        write_page(report, lambda: comparison_html(answer))
+    finish(
+        report,
+        document=comparison_document(answer) if as_json else None,
+        tables=lambda: comparison_tables(answer, output()),
+        answered=any(s.status != "infeasible" for s in answer.strategies),
+    )
 
 
 def comparison_document(answer: Comparison) -> dict[str, Any]:

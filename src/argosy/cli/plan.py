@@ -28,7 +28,9 @@ from argosy.model.futures import futures
 from argosy.model.portfolio import Portfolio
 from argosy.plan import solve
 from argosy.plan.main import Questions, Valued
+from argosy.plan.questions import walk_aways
 from argosy.plan.selected import selected
+from argosy.plan.walk_away import WalkAway
 from argosy.report import write_html
 from argosy.report.format import usd
 
@@ -61,6 +63,9 @@ def plan(
         bool, typer.Option("--ranges/--no-ranges", help="How far each size can move for 1 % and 3 % more cost.")
     ] = True,
     values: Annotated[Valued, typer.Option(help="What contracts are worth: candidates, or all.")] = "chosen",
+    walk_away: Annotated[
+        bool, typer.Option("--walk-away", help="Walk-away fees of the contracts valued: many whole plans.")
+    ] = False,
     time_limit: Annotated[float, typer.Option(min=1.0, help="Seconds until the best plan so far is taken.")] = 600.0,
     threads: Annotated[int, typer.Option(min=1, max=64, help="Solver threads; 1 repeats bit for bit.")] = 1,
     workers: Workers = 1,
@@ -97,6 +102,12 @@ def plan(
                 progress=progress,
                 stop=stop,
             )
+            if walk_away and isinstance(answer, Plan):
+                named = tuple(worth.contract for worth in answer.values)
+                fees = walk_aways(
+                    world, drawn, named, gap=gap, settings=settings, clock=SystemClock(), progress=progress, stop=stop
+                )
+                answer = with_walk_aways(answer, fees)
         if isinstance(answer, Plan) and len(drawn) < len(every):
             answer = answer.model_copy(update={"selected_from": len(every)})
         if report is not None:
@@ -116,6 +127,17 @@ def output() -> Console:
     """The console of tables: as wide as the terminal but at most 100 columns; 100 where there is no terminal."""
     wide = Console().width if sys.stdout.isatty() else 100
     return Console(width=min(100, wide))
+
+
+def with_walk_aways(plan: Plan, fees: dict[str, WalkAway]) -> Plan:
+    """The plan with walk-away fees at the values of their contracts."""
+    values = tuple(
+        worth.model_copy(update={"walk_away_low": fee.low, "walk_away_high": fee.high, "unit": fee.unit} if fee else {})
+        for worth in plan.values
+        for fee in (fees.get(worth.contract),)
+    )
+    left = {name: why for name, why in plan.not_computed.items() if name != "values.walk_away"}
+    return plan.model_copy(update={"values": values, "not_computed": left})
 
 
 def with_options(portfolio: Portfolio, risk: float | None) -> Portfolio:

@@ -12,13 +12,13 @@ from typing import Any, Final, Literal
 
 from pydantic import TypeAdapter
 
+from argosy.cli.schema_words import type_words
 from argosy.model.decision import Infeasible, Plan
 from argosy.record import Record
 from argosy.report import require_certificate
 from argosy.units import Month
 
 FORMAT: Final = "argosy.plan/1"
-_KNOWN = "#/$defs/"
 
 
 class Unserved(Record):
@@ -115,26 +115,10 @@ def _record(name: str, definition: dict[str, Any]) -> str:
         "|---|---|---|",
     ]
     for field, about in definition.get("properties", {}).items():
-        lines.append(f"| `{field}` | {_type(about)} | {' '.join(_meaning(name, field, about).split())} |")
+        lines.append(
+            f"| `{field}` | {type_words(about, linked=True)} | {' '.join(_meaning(name, field, about).split())} |"
+        )
     return "\n".join([*lines, ""])
-
-
-def _type(about: dict[str, Any]) -> str:
-    if "$ref" in about:
-        name = about["$ref"].removeprefix(_KNOWN)
-        return f"[{name}](#{name.lower()})"
-    if "anyOf" in about:
-        return " or ".join(_type(part) for part in about["anyOf"])
-    if "const" in about:
-        return f"`{about['const']}`"
-    if "enum" in about:
-        return " or ".join(f"`{value}`" for value in about["enum"])
-    kind = about.get("type", "any")
-    if kind == "array":
-        return f"list of {_type(about['items'])}"
-    if kind == "object":
-        return f"map to {_type(about['additionalProperties'])}"
-    return "month" if about.get("pattern") else str(kind)
 
 
 def _meaning(name: str, field: str, about: dict[str, Any]) -> str:

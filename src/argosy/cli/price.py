@@ -8,9 +8,9 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from argosy.cli.init import write_new
 from argosy.cli.plan import output, shown_progress, stoppable, with_options
-from argosy.cli.problems import EXIT_NO, EXIT_OK, print_json, reported
+from argosy.cli.problems import reported
+from argosy.cli.question_end import finish, write_page
 from argosy.cli.questions_tables import price_tables
 from argosy.cli.solving import Keep, Ray, Workers, solving
 from argosy.clock import SystemClock
@@ -18,7 +18,7 @@ from argosy.errors import BadInput, Problem
 from argosy.files.load import load
 from argosy.market.catalogue import bundled
 from argosy.model.futures import futures
-from argosy.model.question import ContractValue, PriceAnswer
+from argosy.model.question import PriceAnswer
 from argosy.plan.project_value import price_project
 from argosy.plan.questions import CURVE_POINTS
 from argosy.plan.questions import price as ask
@@ -68,30 +68,16 @@ def price(
             else:
                 assert project is not None
                 answer = price_project(world, drawn, project, **how)
-        if report is not None:
-            write_new(report, price_html(answer), overwrite=True)
-    if as_json:
-        print_json(price_document(answer))
-    else:
-        price_tables(answer, output())
-        if report is not None:
-            typer.echo(f"report: {report}")
+        write_page(report, lambda: price_html(answer))
     costs = [*(c for v in answer.values for c in v.costs), *(c for v in answer.projects for c in v.costs)]
-    none = all(cost.upper_usd is None for cost in costs)
-    raise typer.Exit(EXIT_NO if none else EXIT_OK)
+    finish(
+        report,
+        document=price_document(answer) if as_json else None,
+        tables=lambda: price_tables(answer, output()),
+        answered=any(cost.upper_usd is not None for cost in costs),
+    )
 
 
 def price_document(answer: PriceAnswer) -> dict[str, Any]:
-    """What `--json` prints: the record, with the short names of the walk-away fee that go with `unit`."""
-    made = {"format": FORMAT, **answer.model_dump(mode="json")}
-    made["values"] = [value_document(value) for value in answer.values]
-    return made
-
-
-def value_document(value: ContractValue) -> dict[str, Any]:
-    """One contract's value as in `values` of every document."""
-    return {
-        **value.model_dump(mode="json"),
-        "walk_away_low": value.walk_away_low_usd_per_accelerator_hour,
-        "walk_away_high": value.walk_away_high_usd_per_accelerator_hour,
-    }
+    """What `--json` prints."""
+    return {"format": FORMAT, **answer.model_dump(mode="json")}

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from pydantic import BaseModel
 
+from argosy.cli.schema_words import type_words
 from argosy.model.question import (
     ClauseValue,
     Comparison,
@@ -42,8 +41,6 @@ _INTRODUCTION = """\
 is present value unless the field says otherwise. `null` means that there is no number, never 0. The same data, seed,
 options and versions give the same document, byte for byte. Fields may be added; none is removed or changes its meaning
 while `format` stays.
-
-Each entry of `values` also has `walk_away_low` and `walk_away_high`, the walk-away fee in `unit`.
 
 This page is made from the records; do not edit it.
 """
@@ -93,23 +90,5 @@ def _record(record: type[BaseModel]) -> str:
     for field, about in definition["properties"].items():
         meaning = about.get("description") or _MEANINGS.get(field, "")
         assert meaning, f"{record.__name__}.{field} has no meaning"
-        lines.append(f"| `{field}` | {_type(about)} | {' '.join(meaning.split())} |")
+        lines.append(f"| `{field}` | {type_words(about)} | {' '.join(meaning.split())} |")
     return "\n".join([*lines, ""])
-
-
-def _type(about: dict[str, Any]) -> str:
-    if "$ref" in about:
-        return str(about["$ref"].rsplit("/", 1)[1])
-    for choice in ("anyOf", "oneOf"):
-        if choice in about:
-            return " or ".join(_type(part) for part in about[choice])
-    if "const" in about:
-        return f"`{about['const']}`"
-    if "enum" in about:
-        return " or ".join(f"`{value}`" for value in about["enum"])
-    kind = about.get("type", "any")
-    if kind == "array":
-        return f"list of {_type(about['items'])}"
-    if kind == "object":
-        return f"map to {_type(about['additionalProperties'])}"
-    return str(kind)

@@ -7,7 +7,7 @@ positions and clauses into rows; a kind chooses among them. Nothing here knows a
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, NamedTuple, Self
 
 from annotated_types import Len
 from pydantic import model_validator
@@ -31,6 +31,17 @@ from argosy.units import Amount, Fraction, Month, Months, PositiveMonths, UsdPer
 Status = Literal["signed", "candidate"]
 
 
+class Fee(NamedTuple):
+    """The number of a price that is negotiated, all other terms as written."""
+
+    unit: Literal["usd_per_accelerator_hour", "usd_per_accelerator", "price_ratio"]
+    """`price_ratio`: all contracted prices times it; 1 is as written."""
+    written: float
+    """As written; for a contract signed with volume tiers that of the size signed."""
+    highest: float
+    """Highest that a file may hold."""
+
+
 class Agreement(Clauses):
     """A contract of any kind."""
 
@@ -49,6 +60,15 @@ class Agreement(Clauses):
     @abstractmethod
     def supply(self, horizon: Horizon) -> tuple[Supply, ...]:
         """The rows that engines read."""
+
+    @property
+    def negotiable(self) -> Fee | None:
+        """The one number of the price that is negotiated; None for kinds without one."""
+        return None
+
+    def at_fee(self, fee: float) -> Self:
+        """The same with another fee at all its sizes, in the unit of `negotiable`."""
+        raise AssertionError(f"a {self.kind} has no single fee")
 
     @abstractmethod
     def pool_ids(self) -> tuple[str, ...]:
@@ -280,6 +300,20 @@ class Committed(Capacity):
     """Lower prices from larger sizes."""
     delay_credit_usd_per_accelerator_hour: UsdPerAcceleratorHour = 0.0
     """Credit that the vendor owes per accelerator-hour delivered late."""
+
+    @property
+    def negotiable(self) -> Fee:
+        """The committed fee."""
+        fee = self.usd_per_accelerator_hour
+        if self.accelerators is not None:
+            steps = sorted(self.volume_tiers, key=lambda v: v.from_accelerators)
+            reached = [v.usd_per_accelerator_hour for v in steps if v.from_accelerators <= self.accelerators]
+            fee = reached[-1] if reached else fee
+        return Fee("usd_per_accelerator_hour", fee, 250.0)
+
+    def at_fee(self, fee: float) -> Self:
+        """One committed fee at all sizes: volume tiers fall away."""
+        return self.model_copy(update={"usd_per_accelerator_hour": fee, "volume_tiers": ()})
 
 
 class TakesOrPays(Committed):

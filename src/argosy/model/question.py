@@ -70,14 +70,21 @@ class ContractValue(Interval):
     name: str | None
     vendor: str
     status: Literal["signed", "candidate", "open"]
-    unit: Literal["usd_per_accelerator_hour"] | None
-    """Unit of the walk-away fee and of `fee`; None for kinds without one fee per accelerator-hour."""
-    fee_usd_per_accelerator_hour: float | None
-    """The committed fee as written."""
-    walk_away_low_usd_per_accelerator_hour: float | None
+    unit: Literal["usd_per_accelerator_hour", "usd_per_accelerator", "price_ratio"] | None
+    """Unit of `fee` and the walk-away fee: that of a committed hour, of own hardware, or a factor on all contracted
+    prices of a spend commitment; None for kinds without one."""
+    fee: float | None
+    """The fee as written."""
+    walk_away_low: float | None
     """At this fee it certainly pays to sign."""
-    walk_away_high_usd_per_accelerator_hour: float | None
+    walk_away_high: float | None
     """At this fee it certainly does not pay."""
+    fee_usd_per_accelerator_hour: float | None
+    """`fee`, where it is one of hours."""
+    walk_away_low_usd_per_accelerator_hour: float | None
+    """`walk_away_low`, where it is one of hours."""
+    walk_away_high_usd_per_accelerator_hour: float | None
+    """`walk_away_high`, where it is one of hours."""
     walk_away_accelerators: float | None
     """Accelerators signed at the lower end of the walk-away fee."""
     costs: tuple[PlanCost, ...]

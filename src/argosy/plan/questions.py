@@ -17,13 +17,13 @@ from argosy.model.agreement import Agreement, Committed, Sized
 from argosy.model.portfolio import Portfolio
 from argosy.model.question import ContractValue, CurvePoint, PlanCost, PriceAnswer
 from argosy.model.scenario import Scenario
-from argosy.plan.bounds import NOTHING, Bounds, difference
+from argosy.plan.bounds import Bounds, difference
 from argosy.plan.clauses import clause_values
 from argosy.plan.edits import without
 from argosy.plan.main import data_hash, quiet
 from argosy.plan.resolve import Resolver
 from argosy.plan.solution import Progress
-from argosy.plan.walk_away import WalkAway, at_fee, walk_away
+from argosy.plan.walk_away import WalkAway, at_fee, signed_now, walk_away
 from argosy.settings import Settings
 
 CURVE_POINTS = 9
@@ -78,36 +78,58 @@ def price(
     )
 
 
+def walk_aways(
+    portfolio: Portfolio,
+    scenarios: tuple[Scenario, ...],
+    contracts: tuple[str, ...],
+    *,
+    gap: float = 1e-3,
+    settings: Settings | None = None,
+    clock: Clock | None = None,
+    progress: Progress = quiet,
+    stop: threading.Event | None = None,
+) -> dict[str, WalkAway]:
+    """Q4 for several contracts; those without a walk-away fee are left out."""
+    stop = stop or threading.Event()
+    resolver = Resolver(
+        scenarios, gap=gap, settings=settings or Settings(), clock=clock or SystemClock(), progress=progress, stop=stop
+    )
+    held = resolver.solve(portfolio)
+    out = {}
+    for contract in portfolio.contracts:
+        if contract.id in contracts and not stop.is_set():
+            progress(f"walk-away fee of {contract.id}", None, None)
+            found, _ = walk_away_of(resolver, portfolio, contract, held, left_out(resolver, portfolio, contract))
+            if found is not None:
+                out[contract.id] = found
+    return out
+
+
 def _value(resolver: Resolver, portfolio: Portfolio, contract: Agreement, curve: int, clauses: bool) -> ContractValue:
     held = resolver.solve(portfolio)
     free = left_out(resolver, portfolio, contract)
     signed_already = isinstance(contract, Sized) and contract.status == "signed"
     low, high = difference(held, free, restriction=not signed_already)
-    found: WalkAway | None = None
     notes = [_why(held, free)]
-    fee = None
-    if not isinstance(contract, Committed):
-        notes.append("this kind has no single fee per accelerator-hour, so there is no walk-away fee")
-    elif contract.signing is not None and portfolio.horizon.index(contract.signing) > 0 and not signed_already:
-        fee = contract.usd_per_accelerator_hour
-        notes.append("it is signed later, in some futures and not in others, so there is no single walk-away fee")
-    elif held is not NOTHING and free is not NOTHING:
-        found = walk_away(resolver, portfolio, contract, held, free)
-        fee = found.fee
-        notes.append(found.note)
-    points = _curve(resolver, portfolio, contract, (free, found), curve) if isinstance(contract, Committed) else ()
+    found, note = walk_away_of(resolver, portfolio, contract, held, free)
+    notes.append(note)
+    hourly = found if found is not None and found.unit == "usd_per_accelerator_hour" else None
+    points = _curve(resolver, portfolio, contract, (free, hourly), curve) if isinstance(contract, Committed) else ()
     status = contract.status if isinstance(contract, Sized) else "open"
     return ContractValue(
         contract=contract.id,
         name=contract.name,
         vendor=contract.vendor,
         status=status,
-        unit="usd_per_accelerator_hour" if found is not None else None,
-        fee_usd_per_accelerator_hour=fee,
+        unit=found.unit if found else None,
+        fee=found.fee if found else None,
+        walk_away_low=found.low if found else None,
+        walk_away_high=found.high if found else None,
+        fee_usd_per_accelerator_hour=hourly.fee if hourly else None,
         low_usd=low,
         high_usd=high,
-        walk_away_low_usd_per_accelerator_hour=found.low if found else None,
-        walk_away_high_usd_per_accelerator_hour=found.high if found else None,
+        walk_away_low_usd_per_accelerator_hour=hourly.low if hourly else None,
+        walk_away_high_usd_per_accelerator_hour=hourly.high if hourly else None,
         walk_away_accelerators=found.size if found else None,
         costs=(_cost("with", held), _cost("without", free)),
         size=held.size.get(contract.id, 0.0),
@@ -115,6 +137,26 @@ def _value(resolver: Resolver, portfolio: Portfolio, contract: Agreement, curve:
         clauses=clause_values(resolver, portfolio, contract, held) if clauses else (),
         note="; ".join(note for note in notes if note) or None,
     )
+
+
+def walk_away_of(
+    resolver: Resolver, portfolio: Portfolio, contract: Agreement, held: Bounds, free: Bounds
+) -> tuple[WalkAway | None, str]:
+    """Q4 for any contract: the walk-away fee and a note, or None and the reason with its remedy.
+
+    A contract that is signed later is asked about as if it were signed at the start, in every future (Q4.1).
+    """
+    if contract.negotiable is None or not isinstance(contract, Sized):
+        return None, "capacity without a commitment has tiers of prices and no single fee; price a reservation instead"
+    if np.isinf(held.upper) or np.isinf(free.upper):
+        return None, ""
+    note = ""
+    if contract.status != "signed" and contract.signing is not None and portfolio.horizon.index(contract.signing) > 0:
+        portfolio, contract = signed_now(portfolio, contract)
+        held = resolver.solve(portfolio)
+        note = "the walk-away fee is that of signing it now for every future; later, where it pays, it may cost more"
+    found = walk_away(resolver, portfolio, contract, held, free)
+    return found, "; ".join(n for n in (note, found.note) if n)
 
 
 def left_out(resolver: Resolver, portfolio: Portfolio, contract: Agreement) -> Bounds:

@@ -7,8 +7,11 @@ below and one above settle everything beyond them; Newton steps and bisection fi
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
-from argosy.model.agreement import Committed
+import numpy as np
+
+from argosy.model.agreement import Agreement, Fee, Sized
 from argosy.model.portfolio import Portfolio
 from argosy.plan.bounds import Bounds
 from argosy.plan.edits import signed
@@ -16,8 +19,8 @@ from argosy.plan.resolve import Resolver
 
 LEAST_FRACTION = 0.01
 """Share of its largest size that a contract without a smallest size is signed at, at least."""
-HIGHEST = 250.0
-"""Highest fee that a file may hold, USD per accelerator-hour."""
+BESIDE = 0.9
+"""Share of a fee at which the plan beside it is asked for."""
 STEPS = 6
 """Most plans for each end."""
 NEAR = 0.01
@@ -28,6 +31,8 @@ NEAR = 0.01
 class WalkAway:
     """The certified interval."""
 
+    unit: Literal["usd_per_accelerator_hour", "usd_per_accelerator", "price_ratio"]
+    """Unit of the fees."""
     fee: float
     """The fee as written."""
     low: float | None
@@ -39,30 +44,32 @@ class WalkAway:
     note: str
 
 
-def at_fee(portfolio: Portfolio, contract: Committed, fee: float) -> Portfolio:
+def at_fee(portfolio: Portfolio, contract: Agreement, fee: float) -> Portfolio:
     """Q3: the portfolio with one fee for the contract at all its sizes; all other terms as written."""
-    changed = contract.model_copy(update={"usd_per_accelerator_hour": fee, "volume_tiers": ()})
+    changed = contract.at_fee(fee)
     rest = tuple(changed if c.id == contract.id else c for c in portfolio.contracts)
     return portfolio.model_copy(update={"contracts": rest})
 
 
-def written_fee(portfolio: Portfolio, contract: Committed) -> float:
-    """The fee of the size signed, or the list fee of a candidate."""
-    if contract.status == "signed":
-        commitment = contract.supply(portfolio.horizon)[0].commitment
-        assert commitment is not None
-        return commitment.committed_usd
-    return contract.usd_per_accelerator_hour
+def signed_now(portfolio: Portfolio, contract: Sized) -> tuple[Portfolio, Sized]:
+    """Q4.1: the portfolio in which a contract that is signed later is decided at the start, for every future."""
+    changed = contract.model_copy(update={"signing": None})
+    rest = tuple(changed if c.id == contract.id else c for c in portfolio.contracts)
+    return portfolio.model_copy(update={"contracts": rest}), changed
 
 
-def walk_away(resolver: Resolver, portfolio: Portfolio, contract: Committed, held: Bounds, free: Bounds) -> WalkAway:
+def walk_away(resolver: Resolver, portfolio: Portfolio, contract: Agreement, held: Bounds, free: Bounds) -> WalkAway:
     """Q4: the interval of fees between which signing turns from worth it to not worth it.
+
+    The contract has a fee (`negotiable`) and rows with a size.
 
     `held` and `free` are the plans with the contract (free to be signed) and without it.
     """
-    search = _Search(resolver, portfolio, contract, free)
-    fee = written_fee(portfolio, contract)
-    if held.size.get(contract.id, 0.0) > 0 and not contract.volume_tiers:
+    asked = contract.negotiable
+    assert asked is not None, "only a contract with a fee is asked about"
+    search = _Search(resolver, portfolio, contract, free, asked)
+    fee = asked.written
+    if held.size.get(contract.id, 0.0) > 0 and not getattr(contract, "volume_tiers", ()):
         search.seen[fee] = held  # it signed by itself, so it is the best plan that signs
     search.lower_end(fee)
     search.upper_end(fee)
@@ -75,14 +82,16 @@ def walk_away(resolver: Resolver, portfolio: Portfolio, contract: Committed, hel
     elif high is None:
         note = "no fee was found at which it certainly does not pay; a smaller gap may find one"
     size = None if low is None else search.seen[low].size.get(contract.id)
-    return WalkAway(fee, low, high, size, note)
+    return WalkAway(asked.unit, fee, low, high, size, note)
 
 
 class _Search:
     """Plans with the contract signed, by fee."""
 
-    def __init__(self, resolver: Resolver, portfolio: Portfolio, contract: Committed, free: Bounds) -> None:
+    def __init__(self, resolver: Resolver, portfolio: Portfolio, contract: Agreement, free: Bounds, asked: Fee) -> None:
         self.resolver, self.portfolio, self.contract, self.free = resolver, portfolio, contract, free
+        self.unit, self.highest = asked.unit, asked.highest
+        self.least = max(1.0, 0.01 * asked.written)
         self.seen: dict[float, Bounds] = {}
 
     def ask(self, fee: float) -> Bounds:
@@ -101,11 +110,20 @@ class _Search:
         return min((fee for fee, b in self.seen.items() if b.lower >= self.free.upper), default=None)
 
     def slope(self, fee: float) -> float:
-        """USD by which the plan found at a fee gets dearer with each USD of fee."""
+        """USD by which the plan found at a fee gets dearer with each unit of fee.
+
+        Known from the bills where the fee is one of hours; elsewhere from the plan at a fee a little lower.
+        """
         bounds = self.seen[fee]
-        if fee > 0 and bounds.fees.get(self.contract.id, 0.0) > 0:
-            return bounds.fees[self.contract.id] / fee
-        return 0.0
+        if self.unit == "usd_per_accelerator_hour":
+            paid = bounds.fees.get(self.contract.id, 0.0)
+            return paid / fee if fee > 0 and paid > 0 else 0.0
+        if fee <= 0 or np.isinf(bounds.upper):
+            return 0.0
+        below = min(self.seen, key=lambda f: (abs(f - BESIDE * fee), f)) if len(self.seen) > 1 else fee
+        if below >= fee:
+            below = BESIDE * fee
+        return max(0.0, (bounds.upper - self.ask(below).upper) / (fee - below))
 
     def lower_end(self, fee: float) -> None:
         """Newton steps from the fee as written; where they lead nowhere, halves."""
@@ -118,8 +136,8 @@ class _Search:
                 target = at + (self.free.lower - bounds.upper) / slope * (1.0 - 1e-9)
                 target -= 1e-9 * abs(target)
             else:
-                target = at / 2 if high is not None else max(1.0, at * 2)
-            target = min(max(target, 0.0), HIGHEST)
+                target = at / 2 if high is not None else max(self.least, at * 2)
+            target = min(max(target, 0.0), self.highest)
             if low is not None and target - low <= NEAR * max(low, 1e-6):
                 return
             if target <= 0 and 0.0 in self.seen:
@@ -139,8 +157,8 @@ class _Search:
             bounds, slope, high = self.ask(at), self.slope(at), self.high()
             if high is not None:
                 break
-            more = (self.free.upper - bounds.lower) / slope if slope > 0 else max(at, 1.0)
-            at = min(HIGHEST, at + more * (1.0 + 0.02 * 2**step) + 1e-9 * max(at, 1.0))
+            more = (self.free.upper - bounds.lower) / slope if slope > 0 else max(at, self.least)
+            at = min(self.highest, at + more * (1.0 + 0.02 * 2**step) + 1e-9 * max(at, self.least))
         self._come_down(self.high())
 
     def _come_down(self, fee: float | None) -> None:

@@ -41,26 +41,39 @@ def fee(value: float | None) -> str:
     return ABSENT if value is None else f"{value:,.3f}"
 
 
+FEE_UNITS = {
+    "usd_per_accelerator_hour": "USD per accelerator-hour",
+    "usd_per_accelerator": "USD per accelerator",
+    "price_ratio": "times the contracted prices",
+}
+
+
 def walk_away(value: ContractValue) -> str:
     """The walk-away fee in words."""
-    low, high = value.walk_away_low_usd_per_accelerator_hour, value.walk_away_high_usd_per_accelerator_hour
-    unit = "USD per accelerator-hour"
+    if value.unit is None:
+        return ABSENT
+    return fee_range(value.walk_away_low, value.walk_away_high, value.unit)
+
+
+def fee_range(low: float | None, high: float | None, unit: str) -> str:
+    """An interval of fees in words."""
+    name = FEE_UNITS.get(unit, words(unit))
     if low is None and high is None:
         return ABSENT
     if low is None:
-        return f"at most {fee(high)} {unit}"
+        return f"at most {fee(high)} {name}"
     if high is None:
-        return f"at least {fee(low)} {unit}"
-    return f"{fee(low)} {unit}" if fee(low) == fee(high) else f"{fee(low)} to {fee(high)} {unit}"
+        return f"at least {fee(low)} {name}"
+    return f"{fee(low)} {name}" if fee(low) == fee(high) else f"{fee(low)} to {fee(high)} {name}"
 
 
 def headline(value: ContractValue) -> tuple[str, ...]:
     """What it is worth, when to walk away, and what is signed."""
     sentences = [f"{clip(value.contract, 60)} is worth {between(value)} to the buyer (present value)."]
     if walk_away(value) != ABSENT:
-        asked = f"; asked is {fee(value.fee_usd_per_accelerator_hour)}"
+        asked = f"; asked is {fee(value.fee)}"
         sentences.append(f"Walk away at a fee of {walk_away(value)}{asked}.")
-    if value.unit is not None:
+    if value.unit in ("usd_per_accelerator_hour", "usd_per_accelerator"):
         sentences.append(f"The best plan signs {quantity(round(value.size), 'accelerators')}.")
     if value.note:
         sentences.append(value.note[0].upper() + value.note[1:] + ".")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
 from annotated_types import Ge, Gt, Le
 
-from argosy.model.agreement import Capacity
+from argosy.model.agreement import Capacity, Fee
 from argosy.model.horizon import Horizon
 from argosy.model.supply import Build, Supply
 from argosy.record import Id
@@ -35,6 +35,15 @@ class Contract(Capacity):
     """Price of electricity, on what is used."""
     embodied_tonnes_per_accelerator: Annotated[float, Ge(0), Le(1000)] = 0.0
     """Carbon of making one accelerator with its share of server, counted in the year of purchase."""
+
+    @property
+    def negotiable(self) -> Fee:
+        """The price of the hardware."""
+        return Fee("usd_per_accelerator", self.capex_usd_per_accelerator, 1e7)
+
+    def at_fee(self, fee: float) -> Self:
+        """The hardware at another price."""
+        return self.model_copy(update={"capex_usd_per_accelerator": fee})
 
     def supply(self, horizon: Horizon) -> tuple[Supply, ...]:
         """One row: capital cost at the start, electricity as a fee for use. More of it later is a second build."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from annotated_types import Len
 from pydantic import model_validator
 
-from argosy.model.agreement import Sized
+from argosy.model.agreement import Fee, Sized
 from argosy.model.horizon import Horizon
 from argosy.model.supply import Commitment, Supply, Use
 from argosy.record import Id, Record
@@ -49,6 +49,20 @@ class Contract(Sized):
         if any(price.usd_per_accelerator_hour == 0 for price in self.prices):
             raise ValueError("a contracted price of 0 would never use up the commitment")
         return self
+
+    @property
+    def negotiable(self) -> Fee:
+        """All contracted prices together: the same money buys less where they are higher."""
+        return Fee("price_ratio", 1.0, 20.0)
+
+    def at_fee(self, fee: float) -> Self:
+        """All contracted prices times a factor."""
+        least = 1e-6  # a price of 0 would never use up the commitment
+        prices = tuple(
+            price.model_copy(update={"usd_per_accelerator_hour": max(least, price.usd_per_accelerator_hour * fee)})
+            for price in self.prices
+        )
+        return self.model_copy(update={"prices": prices})
 
     def pool_ids(self) -> tuple[str, ...]:
         """Pools that the contract names."""
