@@ -20,11 +20,13 @@ from argosy.model.strategy import (
     DefaultVendor,
     DelayVendor,
     DropKinds,
+    DropLimits,
     ExcludeVendors,
     GrantFirstRefusal,
     KeepKinds,
     KeepVendors,
     LimitVendorShare,
+    ScaleCash,
     ScaleDemand,
     ScaleOpenPrices,
     ScaleSizes,
@@ -54,7 +56,7 @@ _PRICE: tuple[type[BaseModel], ...] = (PriceAnswer, ContractValue, PlanCost, Cur
 _COMPARE: tuple[type[BaseModel], ...] = (Comparison, StrategyScore, StressScore)
 _EDITS: tuple[type[BaseModel], ...] = (
     Strategy, Stress, Who, KeepVendors, ExcludeVendors, KeepKinds, DropKinds, GrantFirstRefusal, ScaleSizes,
-    LimitVendorShare, ScaleDemand, DelayVendor, DefaultVendor, ScaleOpenPrices,
+    LimitVendorShare, DropLimits, ScaleCash, ScaleDemand, DelayVendor, DefaultVendor, ScaleOpenPrices,
 )  # fmt: skip
 _MEANINGS = {
     "portfolio": "Name of the portfolio.",

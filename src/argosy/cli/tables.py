@@ -17,6 +17,7 @@ from rich.text import Text
 
 from argosy.model.decision import Infeasible, Plan
 from argosy.report import require_certificate
+from argosy.report.answer_sections import MEASURES, limit_words, worth_rows
 from argosy.report.decision_sections import ACTIONS, contract_name, sorted_decisions
 from argosy.report.format import ABSENT, Scale, clean, clip, month, number, percent, plural, quantity, usd, words
 from argosy.report.limit_sections import amount_short
@@ -46,6 +47,7 @@ def plan_tables(plan: Plan, console: Console) -> None:
     _service(plan, show)
     _excuses(plan, show)
     _unseen(plan, show)
+    _answers(plan, show)
     _certificate(plan, show)
 
 
@@ -250,6 +252,31 @@ def _unseen(plan: Plan, show: _Shower) -> None:
         show.line("")
     for name, amount, _ in values:
         show.line(f"{name}: {amount}")
+
+
+def _answers(plan: Plan, show: _Shower) -> None:
+    """Values, near-optimal sizes and fronts; what was not computed is said."""
+    if plan.values:
+        worths_ = [(clip(name, 60), worth, fee) for name, worth, fee in worth_rows(plan)]
+        heads = ["*Contract", "~Worth to the buyer", *(["~Walk-away fee"] if any(w.unit for w in plan.values) else [])]
+        show.table("What contracts are worth, present value", heads, [row[: len(heads)] for row in worths_])
+    if plan.near_optimal:
+        shares = [r.more_cost_fraction for r in plan.near_optimal[0].ranges]
+        near = [
+            (clip(n.contract, 60), number(round(n.size)),
+             *(f"{number(round(r.outer_low))} – {number(round(r.outer_high))}" for r in n.ranges))
+            for n in plan.near_optimal
+        ]  # fmt: skip
+        heads = ["*Contract", "#This plan", *(f"#{percent(share)} more cost" for share in shares)]
+        show.table("Sizes that no plan of nearly the same cost lies outside of", heads, near)
+    for one in plan.front:
+        if one.points:
+            shown = one.points[:: max(1, len(one.points) // 5)]
+            points = [(limit_words(one, p.limit), usd(p.low_usd), usd(p.high_usd)) for p in shown]
+            show.table(f"Expected cost against {MEASURES[one.measure][0]}",
+                       ("*Limit", "#No plan below", "#A plan at"), points)  # fmt: skip
+    for name, how in plan.not_computed.items():
+        show.line(f"not computed: {name} ({how})", "dim")
 
 
 def _certificate(plan: Plan, show: _Shower) -> None:

@@ -14,6 +14,7 @@ from pydantic import Field, model_validator
 
 from argosy.model.agreement import Capacity, Sized
 from argosy.model.open_supply import Open
+from argosy.model.policy import Concentration
 from argosy.model.portfolio import AnyContract, Portfolio
 from argosy.model.scenario import Scenario, at
 from argosy.model.terms import FirstRefusalGranted
@@ -23,6 +24,10 @@ from argosy.units import Fraction, Months, PositiveMonths
 OURSELVES = "self"
 SIZES = ("min_accelerators", "max_accelerators", "min_usd_per_month", "max_usd_per_month")
 """Fields that hold the smallest and the largest size of a candidate."""
+UNLIMITED: dict[str, Any] = {
+    "adequacy": None, "cash": None, "carbon": None, "power": None, "concentration": Concentration(),
+}  # fmt: skip
+"""Parts of the policy, to what stands there when they limit nothing."""
 Ratio = Annotated[float, Ge(0), Le(1000)]
 
 
@@ -119,6 +124,22 @@ class LimitVendorShare(Record):
     """Of their present value."""
 
 
+class DropLimits(Record):
+    """Some limits of the policy no longer hold; what they cost is the difference to the plan that keeps them."""
+
+    edit: Literal["drop_limits"]
+    limits: Annotated[tuple[Literal["adequacy", "cash", "carbon", "concentration", "power"], ...], Len(min_length=1)]
+    """Parts of the policy; `adequacy` is the loss of one vendor or region (N-1)."""
+
+
+class ScaleCash(Record):
+    """The cash limit of every year, times a factor: what if revenue carries less, or more."""
+
+    edit: Literal["scale_cash"]
+    factor_ratio: Ratio
+    """1 leaves it as it is."""
+
+
 class ScaleDemand(Record):
     """Demand times a factor from a month on."""
 
@@ -160,7 +181,15 @@ class ScaleOpenPrices(Record):
 
 
 StrategyEdit = Annotated[
-    KeepVendors | ExcludeVendors | KeepKinds | DropKinds | GrantFirstRefusal | ScaleSizes | LimitVendorShare,
+    KeepVendors
+    | ExcludeVendors
+    | KeepKinds
+    | DropKinds
+    | GrantFirstRefusal
+    | ScaleSizes
+    | LimitVendorShare
+    | DropLimits
+    | ScaleCash,
     Field(discriminator="edit"),
 ]
 StressEdit = Annotated[ScaleDemand | DelayVendor | DefaultVendor | ScaleOpenPrices, Field(discriminator="edit")]
@@ -221,12 +250,23 @@ def _edited(one: Any, portfolio: Portfolio) -> Portfolio:
             return _each(portfolio, lambda c: _granted(portfolio, c, holders, one.match_fraction))
         case ScaleSizes():
             return _each(portfolio, lambda c: _scaled(c, one.factor_ratio))
+        case DropLimits():
+            return _with_policy(portfolio, {name: UNLIMITED[name] for name in one.limits})
+        case ScaleCash():
+            cash = portfolio.policy.cash
+            if cash is None:
+                return portfolio
+            limits = tuple(usd * one.factor_ratio for usd in cash.usd_per_year)
+            return _with_policy(portfolio, {"cash": cash.model_copy(update={"usd_per_year": limits})})
         case _:
             changed = portfolio.policy.concentration.model_copy(
                 update={"max_committed_fraction": one.max_committed_fraction}
             )
-            policy = portfolio.policy.model_copy(update={"concentration": changed})
-            return portfolio.model_copy(update={"policy": policy})
+            return _with_policy(portfolio, {"concentration": changed})
+
+
+def _with_policy(portfolio: Portfolio, update: dict[str, Any]) -> Portfolio:
+    return portfolio.model_copy(update={"policy": portfolio.policy.model_copy(update=update)})
 
 
 def _each(portfolio: Portfolio, change: Any) -> Portfolio:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from argosy.model.decision import Infeasible, Plan
 from argosy.report import (
+    answer_sections,
     decision_sections,
     limit_sections,
     money_sections,
@@ -52,7 +53,9 @@ _SECTIONS = (
     ("projects", project_sections.projects),
     ("capacity and demand", supply_sections.capacity), ("internal prices", supply_sections.prices),
     ("cash", money_sections.cash), ("commitments", money_sections.commitments), ("risk", money_sections.risk),
-    ("unseen futures", unseen_sections.unseen), ("value of contracts", limit_sections.fee_margins),
+    ("unseen futures", unseen_sections.unseen), ("worth of contracts", answer_sections.values),
+    ("value at the margin", limit_sections.fee_margins), ("near-optimal sizes", answer_sections.near_optimal),
+    ("fronts", answer_sections.fronts),
     ("vendor shares", limit_sections.concentration), ("loss of one vendor or region", limit_sections.adequacy),
     ("carbon and power", limit_sections.footprint), ("what was not done", limit_sections.excuses),
     ("certificate", limit_sections.certificate), ("recomputation", limit_sections.recompute),
@@ -70,10 +73,17 @@ def plan_page(plan: Plan) -> Page:
         headline=headline(plan),
         figures=_figures(plan),
         sections=tuple(section for _, section in made if section is not None),
-        missing=f"Left out because the plan has no data for it: {', '.join(missing)}." if missing else "",
+        missing=_missing(plan, missing),
         footer=f"Made by Argosy from data {plan.certificate.data_hash[:16]}… with seed {plan.seed}. Money is in USD of"
         " the month it is paid in unless it says present value.",
     )
+
+
+def _missing(plan: Plan, names: list[str]) -> str:
+    """What the page leaves out, and how to get what was not asked for."""
+    text = f"Left out because the plan has no data for it: {', '.join(names)}." if names else ""
+    more = answer_sections.missing_answers(plan)
+    return f"{text} Not computed: {more}.".strip() if more else text
 
 
 def infeasible_page(answer: Infeasible) -> Page:

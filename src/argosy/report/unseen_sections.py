@@ -16,6 +16,7 @@ from argosy.report.money_sections import component
 _NAMES = {
     "plan": "this plan", "mean_value": "mean future only", "on_demand": "nothing new signed",
     "single_vendor": "one vendor", "no_forecast": "no forecast",
+    "near_optimal_least": "near-optimal, least commitments", "near_optimal_other": "near-optimal, most unlike",
 }  # fmt: skip
 
 
