@@ -10,6 +10,7 @@ import math
 import random
 from typing import Any
 
+from argosy.model.answer import ContractWorth, Front, FrontPoint, NearOptimal, SizeRange
 from argosy.model.decision import (
     AdequacyMonth,
     BaselineScore,
@@ -74,10 +75,12 @@ def bare() -> Plan:
     empty = (
         "decisions", "later", "ports", "replicas", "sites", "capacity", "work", "dispatch", "prices", "price_terms",
         "cash", "commitments", "vendor_shares", "adequacy", "footprint", "excuses", "scenarios",
-        "fee_margins", "projects", "teams", "savings",
+        "fee_margins", "projects", "teams", "savings", "values", "near_optimal", "front",
     )  # fmt: skip
     nothing = ("out_of_sample", "evpi_usd", "vss_usd", "hindsight_usd")
-    return small().model_copy(update=dict.fromkeys((*empty, "regret"), ()) | dict.fromkeys(nothing))
+    return small().model_copy(
+        update=dict.fromkeys((*empty, "regret"), ()) | dict.fromkeys(nothing) | {"not_computed": {}}
+    )
 
 
 def hostile() -> Plan:
@@ -288,8 +291,44 @@ def invented(
         ),
     }  # fmt: skip
     fields["out_of_sample"], fields["regret"] = _unseen(expected, "plans for the mean future alone", 0.9)
+    fields |= _answers(decisions, expected, base)
     fields |= {"evpi_usd": expected * 0.05, "vss_usd": expected * 0.11, "hindsight_usd": objective * 0.98}
     return Plan(**(fields | changes))
+
+
+def _answers(decisions: tuple[ContractDecision, ...], expected: float, base: float) -> dict[str, Any]:
+    """Values, near-optimal sizes and fronts; one front has no meaning, and one thing was not computed."""
+    values = tuple(
+        ContractWorth(
+            contract=d.contract, low_usd=None if i == 5 else 0.01 * base * (i % 4 - 1),
+            high_usd=None if i in (2, 5) else 0.012 * base * (i % 4), walk_away_low=3.1 if i == 0 else None,
+            walk_away_high=3.3 if i == 0 else None, unit="usd_per_accelerator_hour" if i == 0 else None,
+        )
+        for i, d in enumerate(decisions)
+    )  # fmt: skip
+    near = tuple(
+        NearOptimal(contract=d.contract, unit=d.unit, size=d.size, ranges=tuple(
+            SizeRange(more_cost_fraction=share, outer_low=d.size * (1 - 20 * share), inner_low=d.size * (1 - 9 * share),
+                      inner_high=d.size * (1 + 4 * share) if i % 3 else None, outer_high=d.size * (1 + 8 * share))
+            for share in (0.01, 0.03)))
+        for i, d in enumerate(decisions) if d.reason != "given"
+    )  # fmt: skip
+
+    def front(measure: Any, unit: Any, low: float, high: float) -> Front:
+        points = tuple(
+            FrontPoint(limit=low + (high - low) * i / 9, low_usd=expected * (1.2 - 0.02 * i),
+                       high_usd=expected * (1.21 - 0.021 * i), tail_usd=expected * 1.5, carbon_tonnes=1e5,
+                       largest_vendor="aws", largest_vendor_fraction=0.4, signed=("aws-h100-00",))
+            for i in range(10)
+        )  # fmt: skip
+        return Front(measure=measure, unit=unit, points=points)
+
+    return {
+        "values": values, "near_optimal": near,
+        "front": (front("tail", "usd", expected * 1.3, expected * 1.6), front("largest_vendor", "fraction", 0.3, 0.6),
+                  Front(measure="carbon", unit="tonnes", points=(), note="grid carbon is not known for oci-b200")),
+        "not_computed": {"values.walk_away": "`--walk-away` of `argosy plan`"},
+    }  # fmt: skip
 
 
 def _unseen(expected: float, rule: str, tail: float) -> tuple[OutOfSample, tuple[RegretRow, ...]]:

@@ -275,3 +275,19 @@ def test_the_command_says_what_is_wrong(tmp_path: Path) -> None:
     done = CliRunner().invoke(APP, [str(file), "nothing"])
     assert done.exit_code == 2
     assert "bundled are" in done.output
+
+
+def test_limits_can_be_dropped_and_cash_scaled() -> None:
+    """What N-1 costs is the difference; with too little cash there is no plan."""
+    policy = {"cash": {"usd_per_year": [2_000_000.0]}, "adequacy": {"critical_fraction": 0.5, "gap_usd_per_unit": 1e5}}
+    deals = [on_demand(9.0), sized(2.0, 100.0), sized(3.0, id="spare", pool="b")]
+    portfolio = world(deals, [work(100, critical=True)], policy=policy)
+    free = strategy("without-n-1", portfolio, Settings())
+    poor = strategy("half-the-cash", portfolio, Settings())
+    kept, dropped, none = scores(portfolio, AS_IT_IS, free, poor)
+    assert kept.upper_usd is not None
+    assert dropped.upper_usd is not None
+    assert kept.signed == ("spare",)
+    assert dropped.signed == ()
+    assert kept.upper_usd > dropped.upper_usd
+    assert none.status == "infeasible"
