@@ -26,7 +26,7 @@ ROUNDS = 60
 """Most rounds of cuts for one question; more would not change the bound by much."""
 BRANCH_GAP, BRANCH_NODES, BRANCH_ROUNDS = 5e-4, 40, 2
 """How near, how long and how often branch and bound looks for integers."""
-EMERGENCY_SECONDS = 60.0
+EMERGENCY_SECONDS = 600.0
 """Branch and bound is cut off then whatever it is at; the nodes end it long before."""
 TOLERANCE = 1e-7
 """Violation, as a share of the value, from which a cut is added."""
