@@ -17,7 +17,7 @@ from argosy.model.portfolio import Portfolio
 from argosy.plan import main, solve
 from argosy.plan.inputs import inputs
 from argosy.plan.main import Questions
-from argosy.plan.select import distances, forward, selected
+from argosy.plan.selected import distances, forward, selected
 from argosy.plan.template import build
 from argosy.plan.unseen import Scorer
 
