@@ -38,7 +38,7 @@ class Pool:
         self.values = template.links.values(slice(0, self.scenarios))
         where = np.searchsorted(self.columns, template.links.column)
         starts = np.flatnonzero(np.r_[True, np.diff(where) > 0]) if len(where) else where
-        ends = np.append(starts[1:], len(where))
+        ends = np.append(starts[1:], len(where))[: len(starts)]  # nothing links where no contract is offered
         self.parts = [(int(where[i]), slice(int(i), int(j))) for i, j in zip(starts, ends, strict=True)]
         """For each linking column: its position in `columns`, and its entries among the links."""
         self.demand = program.demand.reshape(self.scenarios, -1)
