@@ -57,7 +57,7 @@ FULL_SOLVES: tuple[tuple[str, list[Any]], ...] = (
     ("curve", [[8, 16, 32, 64, 100], 1e-3]),
 )
 """Functions of `bench.solve` and what they are called with, each in a fresh process. A front of twenty points belongs
-here once there is a function that draws one from kept cuts."""
+here once one can be drawn for a `Program`; `plan/front.py` draws it for a portfolio."""
 METHOD = (
     "fresh process per measurement; CPU from time.process_time, peak memory from resource.getrusage; best of the "
     "repeats; a small instance is built first; both sides start from the same Program in memory"
