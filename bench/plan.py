@@ -45,6 +45,7 @@ SHORT_SOLVES: tuple[tuple[str, list[Any]], ...] = (
     ("decomposition", [32, 1e-4]),
     ("what_if", [20]),
     ("questions", [8, 1e-4]),
+    ("front", [8, 1e-4]),
 )
 FULL_SOLVES: tuple[tuple[str, list[Any]], ...] = (
     ("decomposition", [8, 1e-4]),
@@ -53,11 +54,11 @@ FULL_SOLVES: tuple[tuple[str, list[Any]], ...] = (
     ("decomposition", [1000, 5e-3]),
     ("what_if", [20]),
     ("questions", [32, 1e-4]),
+    ("front", [32, 1e-4]),
     ("selected", [1000, 32, 1e-3]),
     ("curve", [[8, 16, 32, 64, 100], 1e-3]),
 )
-"""Functions of `bench.solve` and what they are called with, each in a fresh process. A front of twenty points belongs
-here once one can be drawn for a `Program`; `plan/front.py` draws it for a portfolio."""
+"""Functions of `bench.solve` and what they are called with, each in a fresh process."""
 METHOD = (
     "fresh process per measurement; CPU from time.process_time, peak memory from resource.getrusage; best of the "
     "repeats; a small instance is built first; both sides start from the same Program in memory"

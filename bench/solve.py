@@ -210,6 +210,31 @@ def _risk(asked: _Asked) -> Record:
     return {"points": points}
 
 
+def front(scenarios: int, gap: float) -> Record:
+    """Twenty supporting lines of cost against tail, by the cuts of one solve, with the integers of the plan.
+
+    No plan with these integers has `(1 - weight) x mean + weight x tail` below the line of its weight. The mean and the
+    tail of each line's own contracts are bounds from below too, by all duals of the last passes.
+    """
+    asked = _Asked(scenarios, gap)
+    run, program = asked.run, asked.program
+    run.pool.extend(*run.kept(scenarios))
+    run.master.fix(asked.found.first[run.master.integers].round())
+    cpu = time.process_time()
+    points = []
+    for weight in np.linspace(0.0, 0.95, 20).tolist():
+        run.master.weigh(weight)
+        assert run.master.solve()
+        first = run.master.first.copy()
+        future, _ = run.pool.best(first)
+        fixed = float(asked.cost @ first)
+        mean, tail = (measure(replace(program, risk_aversion=extreme), future) for extreme in (0.0, 1.0))
+        points.append({"weight": weight, "line": run.master.objective, "mean": fixed + mean, "tail": fixed + tail})
+    seconds = time.process_time() - cpu
+    run.master.weigh(program.risk_aversion)
+    return {"scenarios": scenarios, "points": points, "cpu_seconds": seconds}
+
+
 def _walk_away(asked: _Asked, k: int) -> Record:
     """The fee at which the contract is worth nothing, between certified ends (Q3, Q4)."""
     run, found = asked.run, asked.found
