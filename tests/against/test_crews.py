@@ -5,7 +5,10 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -161,3 +164,29 @@ def test_a_plan_is_the_same_for_any_number_of_workers() -> None:
         assert found is not None
         plans.append((found.objective, found.bound, found.first.tobytes(), found.second.tobytes()))
     assert plans[0] == plans[1]
+
+
+SEEDED = """
+import hashlib, threading
+from argosy.clock import SystemClock
+from argosy.plan.decompose import Decomposition
+from argosy.plan.template import build
+from argosy.settings import Settings
+from bench.procure84 import procure84
+run = Decomposition(build(procure84(9, months=6, clusters=2)), settings=Settings(), clock=SystemClock(),
+                    progress=lambda *told: None)
+found = run.solve(0.02, threading.Event())
+columns = hashlib.sha256(found.first.tobytes() + found.second.tobytes())
+print(found.objective.hex(), found.bound.hex(), columns.hexdigest())
+"""
+
+
+def test_a_plan_is_the_same_for_any_hash_seed() -> None:
+    told = {
+        subprocess.run(
+            [sys.executable, "-c", SEEDED], cwd=Path(__file__).parents[2], env=os.environ | {"PYTHONHASHSEED": seed},
+            check=True, capture_output=True, text=True,
+        ).stdout
+        for seed in ("0", "4711")
+    }  # fmt: skip
+    assert len(told) == 1

@@ -18,7 +18,8 @@ from argosy.plan.main import quiet
 from argosy.plan.pool import Pool
 from argosy.plan.program import Program
 from argosy.plan.recourse import Recourse
-from argosy.plan.select import forward
+from argosy.plan.select import apart
+from argosy.plan.selected import forward
 from argosy.plan.solve import solve
 from argosy.plan.template import build
 from argosy.plan.values import Values
@@ -114,10 +115,10 @@ def test_forward_selection_takes_what_stands_apart_and_keeps_all_probability() -
     chance = np.random.default_rng(0)
     heap = np.repeat([0, 1, 2], [5, 3, 2])
     features = np.array([[0.0, 0.0], [10.0, 0.0], [0.0, 30.0]])[heap] + 0.1 * chance.normal(size=(10, 2))
-    chosen, weight = forward(features, np.full(10, 0.1), 3)
+    chosen, weight = forward(apart(features), np.full(10, 0.1), 3)
     assert heap[chosen].tolist() == [0, 1, 2]
     assert weight == pytest.approx([0.5, 0.3, 0.2])
-    everyone, same = forward(features, np.full(10, 0.1), 10)
+    everyone, same = forward(apart(features), np.full(10, 0.1), 10)
     assert everyone.tolist() == list(range(10))
     assert same == pytest.approx(np.full(10, 0.1))
 

@@ -1,8 +1,8 @@
 """Select: a few futures that stand for many in what they cost, with the probability of what they stand for (F7.8).
 
 Futures are compared by what the duals of a few of them say all cost: two futures that all duals price alike are alike
-for the plan. Forward selection then takes, one by one, the future that leaves the least distance from all others to
-the nearest one taken. Called by the bench and by who wants an interactive answer; it makes no plan.
+for the plan. The forward selection of `selected` does the rest. Called by the bench, beside `selected`, which compares
+futures by their data, before anything is solved; it makes no plan.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import numpy as np
 from argosy.plan.exact import Exact
 from argosy.plan.pool import Pool
 from argosy.plan.program import Floats, Ints
+from argosy.plan.selected import forward
 from argosy.plan.template import Template
 
 PROBES = 24
@@ -30,24 +31,14 @@ def select(template: Template, first: Floats, count: int) -> tuple[Ints, Floats]
     for point in points:
         answers = exact.some(probes, point, pool)
         pool.extend([answer.dual for answer in answers], [answer.basis for answer in answers])
-    return forward(np.concatenate([pool.bounds(point) for point in points]).T, program.probability, count)
+    if count >= len(program.probability):
+        return np.arange(len(program.probability)), program.probability.copy()
+    return forward(apart(np.concatenate([pool.bounds(point) for point in points]).T), program.probability, count)
 
 
-def forward(features: Floats, probability: Floats, count: int) -> tuple[Ints, Floats]:
-    """Forward selection over (S, features): positions taken, ascending, and the probability that goes to each."""
-    scenarios = len(features)
-    if count >= scenarios:
-        return np.arange(scenarios), probability.copy()
+def apart(features: Floats) -> Floats:
+    """(S, S) distance between futures by (S, features)."""
     square = np.einsum("sn,sn->s", features, features)
     distance = np.sqrt(np.maximum(0.0, square[:, None] + square - 2 * np.einsum("sn,tn->st", features, features)))
     np.fill_diagonal(distance, 0.0)
-    nearest = np.full(scenarios, np.inf)
-    taken: list[int] = []
-    for _ in range(count):
-        left = np.einsum("s,st->t", probability, np.minimum(nearest[:, None], distance))
-        left[taken] = np.inf
-        taken.append(int(np.argmin(left)))
-        nearest = np.minimum(nearest, distance[:, taken[-1]])
-    chosen = np.sort(np.array(taken))
-    weight = np.bincount(distance[:, chosen].argmin(axis=1), weights=probability, minlength=count)
-    return chosen, weight.astype(float)
+    return np.asarray(distance)
