@@ -7,6 +7,7 @@ what runs and never looks at prices: those decisions are made above it.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -54,6 +55,10 @@ class Packed:
     """All there are."""
     fragmentation_milli: float
     """Free milli-accelerators that the expected arrivals could not use at the end (P2.1)."""
+    sampled_at: Ints
+    """Arrivals after which fragmentation was looked at."""
+    sampled_milli: Floats
+    """The same (P2.1) after each of them."""
     seconds: float
     """Time in the mathematics."""
 
@@ -61,6 +66,10 @@ class Packed:
     def allocated_fraction(self) -> float:
         """Share of the accelerators allocated at the end."""
         return float(self.allocated_milli[-1] / self.capacity_milli)
+
+
+SAMPLES = 60
+"""Times that fragmentation is looked at during a replay; the time for it does not count."""
 
 
 class Packer:
@@ -138,19 +147,25 @@ def pack(
     kernel.run(packer.policy, *world, warm, np.zeros(0), warm.copy(), np.zeros((0, depth), dtype=np.int64))
     where = np.full(len(arrivals), NOWHERE, dtype=np.int64)
     taken = np.zeros((len(arrivals), depth), dtype=np.int64)
-    begun = clock.monotonic_seconds()
-    if (inputs.classes.members[arrivals] == 1).all():
-        placed = kernel.run(packer.policy, *world, arrivals, chance, where, taken)
-        seats = None
-    else:
-        seats = [packer.put(int(c), float(u)) for c, u in zip(arrivals, chance, strict=True)]
-        placed = sum(seat is not None for seat in seats)
-    seconds = clock.monotonic_seconds() - begun
+    single = bool((inputs.classes.members[arrivals] == 1).all())
+    sampled_at = np.unique(np.linspace(0, len(arrivals), SAMPLES + 1).astype(np.int64))
+    sampled, seats = [packer.fragmentation_milli()], []
+    placed, seconds = 0, 0.0
+    for start, end in pairwise(sampled_at.tolist()):
+        part = slice(start, end)
+        begun = clock.monotonic_seconds()
+        if single:
+            placed += kernel.run(packer.policy, *world, arrivals[part], chance[part], where[part], taken[part])
+        else:
+            seats += [packer.put(int(c), float(u)) for c, u in zip(arrivals[part], chance[part], strict=True)]
+        seconds += clock.monotonic_seconds() - begun
+        sampled.append(packer.fragmentation_milli())
     seats_of: list[Place]
-    if seats is None:
+    if single:
         seats_of = [(a, (int(n),), taken[a : a + 1]) for a, n in enumerate(where.tolist()) if n != NOWHERE]
     else:
         seats_of = [(a, seat.nodes, seat.taken) for a, seat in enumerate(seats) if seat is not None]
+        placed = len(seats_of)
     wrong = recount(packing_inputs(fleet, asks), inputs.nodes, arrivals, seats_of)
     if wrong:
         raise CheckFailed(f"the packing does not survive the recount: {'; '.join(wrong[:5])}")
@@ -163,6 +178,8 @@ def pack(
         placed=int(placed),
         allocated_milli=np.cumsum(gained),
         capacity_milli=int(fleet["accelerators"].sum()) * kernel.WHOLE,
-        fragmentation_milli=packer.fragmentation_milli(),
+        fragmentation_milli=sampled[-1],
+        sampled_at=sampled_at,
+        sampled_milli=np.array(sampled),
         seconds=seconds,
     )

@@ -55,6 +55,18 @@ def filling_page(found: Filling) -> str:
             {"refused": refused},
         ),
     ]
+    seen = packed.sampled_at
+    after = np.where(seen > 0, x[np.maximum(seen, 1) - 1], 0.0)
+    free = 100 - np.where(seen > 0, allocated[np.maximum(seen, 1) - 1], 0.0)
+    pictures.append(
+        lines(
+            "fragmented",
+            "Free accelerators, percent of capacity: all, and those of no use to what is expected",
+            "requested, percent of capacity",
+            after,
+            {"free": free, "fragmented": 100 * packed.sampled_milli / capacity},
+        )
+    )
     asks = found.asks[found.order]
     sizes = asks["accelerators"].to_numpy() * asks["share_milli"].to_numpy() / 1000
     rows = []
