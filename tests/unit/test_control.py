@@ -238,6 +238,18 @@ def test_a_place_that_failed_is_used_when_there_is_no_other() -> None:
     assert stage.until(job, "SUCCEEDED").status == "SUCCEEDED"
 
 
+def test_the_only_machine_is_used_again_after_it_failed() -> None:
+    """R9 for machines: a penalty makes a machine the last choice, never no choice."""
+    stage = Stage(ONE, rules=RULES.model_copy(update={"penalty_half_life_seconds": 1e6}))
+    (job,) = stage.submit(task(seconds=50))
+    stage.looks(12)
+    engine = stage.engines["alpha"]
+    engine._lose(engine.bodies[f"{job.id}-1"])
+    engine.broken.clear()
+    assert stage.until(job, "SUCCEEDED").status == "SUCCEEDED"
+    assert len(stage.store.runs(job.id)) == 2
+
+
 @pytest.mark.parametrize("rule", [Residency(allowed=("US",)), Residency(denied=("DE",))], ids=["allowed", "denied"])
 @pytest.mark.parametrize("whose", ["task", "world"])
 def test_an_unknown_region_is_no_place_for_ruled_work(rule: Residency, whose: str) -> None:

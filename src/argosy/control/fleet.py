@@ -51,6 +51,8 @@ class _Room:
     accelerators: float
     cpus: float
     open: bool
+    avoided: bool = False
+    """Whether it is closed only because it failed lately (R9)."""
 
     def holds(self, need: Need) -> int:
         """How many nodes of a task fit now."""
@@ -139,6 +141,16 @@ class Fleet:
     unknown: dict[str, str] = field(default_factory=dict)
     """Driver that could not be asked, to why."""
 
+    def open_avoided(self) -> bool:
+        """R9: let machines that failed lately be used after all; False when there are none."""
+        found = False
+        for pool in self.pools.values():
+            for room in pool.rooms:
+                if room.avoided:
+                    room.open, room.avoided, found = True, False, True
+                    pool.full.clear()
+        return found
+
     def candidates(self, choice: Choice, need: Need) -> list[str]:
         """Pools that one choice of a task allows and that could hold it when empty."""
         return [name for name, pool in self.pools.items() if _matches(pool, choice) and pool.could(need)]
@@ -151,7 +163,7 @@ def make_fleet(
     cordons: Mapping[str, bool],
     avoid: frozenset[str],
 ) -> Fleet:
-    """Pools of all drivers, with cordons applied; machines that are avoided take nothing new."""
+    """Pools of all drivers, with cordons applied; machines that are avoided take nothing at first."""
     fleet = Fleet(unknown=dict(unknown))
     for driver, pools in capacity.items():
         for pool in pools:
@@ -159,8 +171,9 @@ def make_fleet(
             rooms = []
             for node in pool.nodes:
                 mine = node_names(pool.id, node.id)
-                usable = node.ready and not mine & set(cordons) and not mine & avoid
-                rooms.append(_Room(node, node.free_accelerators, node.free_cpus, usable))
+                usable, failed = node.ready and not mine & set(cordons), bool(mine & avoid)
+                room = _Room(node, node.free_accelerators, node.free_cpus, usable and not failed, usable and failed)
+                rooms.append(room)
             drained = any(cordons[name] for name in closed)
             fleet.pools[pool.id] = FleetPool(driver, pool, bool(closed), drained, rooms, pool.elastic_nodes)
     return fleet

@@ -108,6 +108,15 @@ class LiveTick:
                 self.running[run.id] = (task, run, job)
             elif run.status == "TERMINATING" and run.unreachable_since is None:
                 self.leaving[run.pool] += self._need(task, run).amount
+        self._down_the_rungs()
+        waits = any(group.jobs and name not in self.held for name, group in self.groups.items())
+        if waits and self.fleet.open_avoided():  # nothing else had room
+            self.fragmented.clear()
+            self._down_the_rungs()
+        self._say_why()
+        return self.outcome
+
+    def _down_the_rungs(self) -> None:
         rungs = max((len(group.rungs) for group in self.groups.values()), default=0)
         for self.level in range(rungs):
             known = -1
@@ -120,8 +129,6 @@ class LiveTick:
                 if made.failed:
                     # Steps end in one store: when it fails one of them, the loop must know.
                     raise OutsideError(made.failed[0][1])
-        self._say_why()
-        return self.outcome
 
     # --- Observer
 
