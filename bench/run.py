@@ -23,7 +23,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from tests.support.kills import Server, ask
+from tests.support.kills import Server
 
 from argosy.clock import SystemClock
 from argosy.control.loop import Control, Look
@@ -157,27 +157,25 @@ def faults() -> dict[str, float]:
 
 def recovery(folder: Path) -> dict[str, float]:
     """From kill -9 to the next acknowledged job: a new process with everything to import, and one made by fork."""
-    url, numbers = f"sqlite:///{folder / 'kill.db'}", count(1)
-    work = folder / "kill"
-    work.mkdir()
+    numbers = count(1)
 
-    def answered(path: str) -> None:
-        assert ask(path, f"k{next(numbers)}", "true", time.monotonic() + 60)
+    def answered(server: Server) -> None:
+        assert server.ask(f"k{next(numbers)}", "true", seconds=60)
 
-    with Server(url, work) as server:
-        server.start("a")
-        answered(server.path)
+    with Server(folder / "kill") as server:
+        server.start()
+        answered(server)
     begin = time.perf_counter()
-    with Server(url, work) as server:
-        server.start("a")
-        answered(server.path)
+    with Server(folder / "kill") as server:
+        server.start()
+        answered(server)
         cold = time.perf_counter() - begin
         warm = []
         for _ in range(5):
             server.kill()
             begin = time.perf_counter()
-            server.start("a")
-            answered(server.path)
+            server.start()
+            answered(server)
             warm.append(time.perf_counter() - begin)
     return {"recovery_seconds": cold, "recovery_without_imports_seconds": statistics.median(warm)}
 

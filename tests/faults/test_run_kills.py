@@ -17,11 +17,11 @@ ON_SQLITE, ON_POSTGRESQL = (int(part) for part in os.environ.get("ARGOSY_KILLS",
 
 @pytest.mark.slow
 def test_kills_on_sqlite(tmp_path: Path) -> None:
-    found = kill_often(f"sqlite:///{tmp_path / 'store.db'}", tmp_path / "w", ON_SQLITE, seed=1)
+    found = kill_often(tmp_path, ON_SQLITE, seed=1)
     judge(found)
 
 
 @pytest.mark.slow
 def test_kills_on_postgresql(tmp_path: Path, database: Callable[[], str]) -> None:
-    found = kill_often(database(), tmp_path / "w", ON_POSTGRESQL, seed=2)
+    found = kill_often(tmp_path, ON_POSTGRESQL, seed=2, store=database())
     judge(found)

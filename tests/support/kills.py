@@ -16,7 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 
+from argosy.cli.client import Client
 from argosy.clock import SystemClock
+from argosy.errors import OutsideError
 from argosy.store import Store
 
 HERE = Path(__file__).resolve().parents[2]
@@ -41,20 +43,29 @@ class Found:
 
 
 class Server:
-    """A server process that is killed and started again."""
+    """`argosy up` on a data folder, which is killed and started again at one address."""
 
-    def __init__(self, url: str, folder: Path) -> None:
-        self.url, self.folder, self.path = url, folder, str(folder / "s")
+    def __init__(self, folder: Path, *, store: str = "", runs: Path | None = None) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder, self.pid = folder, 0
+        self.data = folder / "data"
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            port = probe.getsockname()[1]
+        self.address = f"http://127.0.0.1:{port}"
+        local = {"kind": "local", "folder": str(runs or folder / "runs"), "cpus": 64.0, "memory_gib": 64.0}
+        rules = {"lease_seconds": 2.0, "sweep_seconds": 2.0, "orphan_grace_seconds": 5.0, "record_grace_seconds": 2.0}
+        config = folder / "config.yaml"
+        config.write_text(json.dumps({"drivers": {"local": {**local, "poll_seconds": 0.2}}, "rules": rules}))
+        command = [sys.executable, "-W", "ignore", "-m", "tests.support.server"]
         with (folder / "server.log").open("ab") as log:
             self.parent = subprocess.Popen(
-                [sys.executable, "-W", "ignore", "-m", "tests.support.server", url, str(folder / "runs"), self.path],
+                [*command, str(self.data), str(port), store, str(config)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
                 cwd=HERE,
             )
-        self.pid = 0
 
     def __enter__(self) -> Server:
         return self
@@ -68,10 +79,10 @@ class Server:
         assert self.parent.stdout is not None
         self.parent.stdout.close()
 
-    def start(self, owner: str) -> None:
+    def start(self) -> None:
         assert self.parent.stdin is not None
         assert self.parent.stdout is not None
-        self.parent.stdin.write(f"start {owner}\n")
+        self.parent.stdin.write("start\n")
         self.parent.stdin.flush()
         self.pid = int(self.parent.stdout.readline())
 
@@ -79,25 +90,21 @@ class Server:
         os.kill(self.pid, signal.SIGKILL)
         self.pid = 0
 
-
-def ask(path: str, key: str, run: str, until: float) -> str | None:
-    """Submit until it is acknowledged, however often the server dies meanwhile; None when the time is over."""
-    while time.monotonic() < until:
-        try:
-            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as link:
-                link.settimeout(5)
-                link.connect(path)
-                link.sendall(json.dumps({"key": key, "run": run}).encode() + b"\n")
-                answer = link.makefile().readline().strip()
-                if answer:
-                    return answer
-        except OSError:
-            pass
-        threading.Event().wait(0.01)
-    return None
+    def ask(self, key: str, run: str, *, seconds: float = 120.0) -> str | None:
+        """Submit until it is acknowledged, however often the server dies meanwhile; None when the time is over."""
+        task = {"name": key, "run": run, "choices": [{"cpus": 0.01}]}
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            try:
+                client = Client(self.address, (self.data / "key").read_text())
+                answer = client.call("POST", "/v1/jobs", body={"task": task}, headers={"Idempotency-Key": key})
+                return str(answer["jobs"][0]["id"])
+            except (OSError, OutsideError):
+                threading.Event().wait(0.02)
+        return None
 
 
-def kill_often(url: str, folder: Path, kills: int, *, seed: int, jobs_per_second: float = 3.0) -> Found:
+def kill_often(folder: Path, kills: int, *, seed: int, store: str = "", jobs_per_second: float = 3.0) -> Found:
     """So many kills at random points while jobs are submitted and run; then wait until every job has ended."""
     found, chance = Found(kills), random.Random(seed)
     folder.mkdir(parents=True, exist_ok=True)
@@ -106,7 +113,7 @@ def kill_often(url: str, folder: Path, kills: int, *, seed: int, jobs_per_second
 
     def submit(key: str, run: str) -> None:
         found.asked.add(key)
-        answer = ask(server.path, key, run, time.monotonic() + 120)
+        answer = server.ask(key, run)
         if answer is not None:
             found.acknowledged[key] = answer
 
@@ -117,8 +124,8 @@ def kill_often(url: str, folder: Path, kills: int, *, seed: int, jobs_per_second
             key = f"{name}-{number}"
             submit(key, f"sleep 0.{number % 5}; echo {key} >> {done}")
 
-    with Server(url, folder) as server:
-        server.start("server")
+    with Server(folder, store=store) as server:
+        server.start()
         for i in range(LONG_JOBS):
             wait = f"while [ ! -e {release} ]; do sleep 0.2; done"
             submit(f"long-{i}", f"echo long-{i} $$ >> {begun}; {wait}; echo long-{i} >> {done}")
@@ -127,10 +134,10 @@ def kill_often(url: str, folder: Path, kills: int, *, seed: int, jobs_per_second
             loader.start()
         try:
             for number in range(kills):
-                threading.Event().wait(chance.random() ** 2 * 0.5)
+                threading.Event().wait(0.1 + chance.random() ** 2 * 0.9)
                 server.kill()
                 at = time.monotonic()
-                server.start("server" if chance.random() < 0.8 else f"server-{number}")
+                server.start()
                 if number % 5 == 0:
                     submit(f"probe-{number}", f"echo probe-{number} >> {done}")
                     found.recovery_seconds.append(time.monotonic() - at)
@@ -139,17 +146,18 @@ def kill_often(url: str, folder: Path, kills: int, *, seed: int, jobs_per_second
             for loader in loaders:
                 loader.join(130)
         release.touch()
-        store = Store(url, SystemClock())
+        kept = Store(store or f"sqlite:///{server.data / 'store.db'}", SystemClock())
         try:
             until = time.monotonic() + 120
-            while store.open_jobs() and time.monotonic() < until:
+            while kept.open_jobs() and time.monotonic() < until:
                 threading.Event().wait(0.2)
-            found.statuses = Counter(job.status for _, job, _ in store.jobs(limit=None))
-            kept = {job.id: job.name for _, job, _ in store.jobs(limit=None)}
-            lost = [key for key, job in found.acknowledged.items() if kept.get(job) != key]
-            found.problems = (*store.recount().problems, *(f"{key} was acknowledged and lost" for key in lost))
+            jobs = [job for _, job, _ in kept.jobs(limit=None)]
+            found.statuses = Counter(job.status for job in jobs)
+            names = {job.id: job.name for job in jobs}
+            lost = [key for key, job in found.acknowledged.items() if names.get(job) != key]
+            found.problems = (*kept.recount().problems, *(f"{key} was acknowledged and lost" for key in lost))
         finally:
-            store.close()
+            kept.close()
     found.done = Counter(done.read_text().split("\n")[:-1])
     found.begun = Counter(begun.read_text().split("\n")[:-1])
     return found
