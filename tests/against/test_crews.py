@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from bench.procure84 import procure84
+from tests.support.ray_head import QUIET
 
 from argosy.clock import SystemClock
 from argosy.errors import OutsideError, SolverError
@@ -74,7 +75,8 @@ def test_processes_answer_as_one_does_to_the_last_bit(template: Template, count:
 
 @pytest.fixture
 def ray_settings(monkeypatch: pytest.MonkeyPatch) -> Settings:
-    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    for name, value in QUIET.items():
+        monkeypatch.setenv(name, value)
     return Settings(plan_workers=2, ray_address="local")
 
 
@@ -173,6 +175,7 @@ from argosy.plan.decompose import Decomposition
 from argosy.plan.template import build
 from argosy.settings import Settings
 from bench.procure84 import procure84
+from tests.support.ray_head import QUIET
 run = Decomposition(build(procure84(9, months=6, clusters=2)), settings=Settings(), clock=SystemClock(),
                     progress=lambda *told: None)
 found = run.solve(0.02, threading.Event())

@@ -24,6 +24,9 @@ from argosy.run.driver import Driver
 from argosy.run.drivers import ray
 from argosy.run.drivers._http import ask
 
+# Under `uv run` Ray would make every worker install its environment anew, over the network.
+QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0"}
+
 
 @contextmanager
 def ray_engine(folder: Path) -> Iterator[Engine]:
@@ -45,12 +48,12 @@ def ray_engine(folder: Path) -> Iterator[Engine]:
                 "--resources", '{"accelerator_type:H100": 8}', f"--temp-dir={home}", "--disable-usage-stats",
                 "--object-store-memory=80000000", *options,
             ],
-            env={"PATH": f"{programs}:/usr/bin:/bin", "HOME": str(home), "RAY_USAGE_STATS_ENABLED": "0"},
+            env={"PATH": f"{programs}:/usr/bin:/bin", "HOME": str(home), **QUIET},
             stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
         )  # fmt: skip
     settings = ray.Settings(
         address=address, folder=str(folder / "runs"), strategy="PACK", poll_seconds=0.2,
-        python=str(programs / "python"), environment={"RAY_USAGE_STATS_ENABLED": "0"},
+        python=str(programs / "python"), environment={**QUIET},
     )  # fmt: skip
 
     def up() -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -25,6 +26,9 @@ Keep = Annotated[
 
 def solving(time_limit: float, workers: int, ray: str | None, keep: Path | None, *, threads: int = 1) -> Settings:
     """The settings that these options give."""
+    if ray == "local":
+        # Under `uv run` Ray would make every worker install its environment anew; here they share this one.
+        os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
     return Settings(
         solver_threads=threads,
         time_limit_seconds=time_limit,
