@@ -9,6 +9,7 @@ Tests compare the page with the program; the picture is looked at by people.
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import subprocess
 import sys
@@ -108,6 +109,16 @@ def commands_text() -> str:
     return "\n".join(parts)
 
 
+def diagrams() -> str:
+    """The diagrams of `state_diagram`, which stands beside this file and in no package."""
+    spec = importlib.util.spec_from_file_location("state_diagram", Path(__file__).with_name("state_diagram.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return str(module.diagrams())
+
+
 def pages() -> dict[Path, str]:
     """Every page that is made, with its text."""
     document = make_app(Services(None, SystemClock())).openapi()  # type: ignore[arg-type]
@@ -117,6 +128,7 @@ def pages() -> dict[Path, str]:
         REFERENCE / "task.schema.json": schema_text(),
         REFERENCE / "api.md": api_text(document),
         RUN: with_steps(RUN.read_text("utf-8")),
+        ROOT / "docs" / "pictures" / "run-states.svg": diagrams(),
         REFERENCE / "openapi.json": json.dumps(document, indent=2, ensure_ascii=False) + "\n",
     }
 

@@ -20,6 +20,9 @@ from argosy.plan.benders_master import Cuts
 from argosy.plan.program import Floats, Ints
 from argosy.plan.template import Template
 
+SLIM = 256
+"""Over more futures than this the duals behind cuts, from which prices are read, are held with seven digits: every pass
+leaves one for each future. The cuts themselves are made before that."""
 GENEROUS = 1e3
 """Upper bound, scaled, charged to unbounded columns for the tolerance of the solver."""
 
@@ -145,6 +148,8 @@ class Pool:
             for s, dual in enumerate(duals):
                 slope[s, column] -= np.add.reduceat(self.values[s] * dual[row], start)
         constant = np.concatenate([self._constants(dual, slice(s, s + 1)) for s, dual in enumerate(duals)])
+        if self.scenarios > SLIM:
+            duals = [dual.astype(np.float32) for dual in duals]
         return Cuts(self.columns, constant, slope, tuple(duals))
 
 
