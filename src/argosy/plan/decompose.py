@@ -24,7 +24,7 @@ from argosy.plan.branch import WHOLE, branch
 from argosy.plan.crews import crew
 from argosy.plan.exact import Exact
 from argosy.plan.kept import Keeper
-from argosy.plan.pool import Pool
+from argosy.plan.pool import SLIM, Pool
 from argosy.plan.program import Floats, Ints, mean_program, some_program
 from argosy.plan.recourse import Answer
 from argosy.plan.risk import measure, quantile
@@ -310,6 +310,8 @@ class Decomposition:
         """Solve every future exactly at these contracts; the objective, proven from above. Its cuts join the master."""
         answers = self._all(first)
         self.last = (first, answers)
+        if self.scenarios > SLIM:
+            self.pool.forget()
         cost = np.array([answer.value for answer in answers]) + self.pool.known(first)
         duals = [answer.dual for answer in answers]
         self.master.add(self.pool.own(duals), first, 0.0)

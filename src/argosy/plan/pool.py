@@ -115,6 +115,11 @@ class Pool:
         self.constant.extend(self._constants(dual, everyone) for dual in duals)
         self.slope.extend(self._slopes(np.array(duals), everyone))
 
+    def forget(self) -> None:
+        """Let go of all kept duals: once every future has a basis and cuts of its own they only take room."""
+        for kept in (self.constant, self.slope, self.bases, self.duals):
+            kept.clear()
+
     def known(self, first: Floats) -> Floats:
         """(S,) what contracts cost in each future without a second stage."""
         return _times(self.future, first[self.columns])
