@@ -12,7 +12,7 @@ setup: ## Install uv and the locked dependencies into .venv
 	@uv=$(UV) && "$$uv" sync --frozen --quiet --compile-bytecode
 
 run: setup ## Plan the bundled frontier-lab example over 16 futures: tables here, report in out/
-	@mkdir -p out && uv=$(UV) && "$$uv" run --frozen argosy plan examples/frontier-lab --scenarios 16 --report $(PLAN_REPORT)
+	@mkdir -p out && uv=$(UV) && "$$uv" run --frozen argosy plan examples/frontier-lab --scenarios 16 --no-ranges --report $(PLAN_REPORT)
 
 check: setup ## Style, types and import direction
 	@uv=$(UV) && "$$uv" run --frozen ruff check . && "$$uv" run --frozen ruff format --check . \

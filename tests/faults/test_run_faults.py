@@ -16,6 +16,7 @@ KEPT = {
     0: "I1: the record was not read again behind the fence",
     1: "an ask that may not use a pool ended the decision with a KeyError",
     20: "I1: finished work got another run after its engine was out of sight",
+    180: "a start that lay in the future of another replica's clock cost negative time and ended every decision",
 }
 
 

@@ -107,7 +107,8 @@ def waiting_ask(
 def running_ask(name: str, task: Task, run: Run, need: Need, *, fleet: Fleet, now: datetime) -> PlaceAsk:
     """The ask for work that runs. It may be stopped for dearer work where it can go on from a checkpoint."""
     rules = task.placement
-    since = 0.0 if run.started_at is None else (now - run.started_at).total_seconds() / 3600
+    # The instant of the start is the one that a look had; another replica may be a little behind it.
+    since = 0.0 if run.started_at is None else max(0.0, (now - run.started_at).total_seconds() / 3600)
     step = None if rules.checkpoint is None else rules.checkpoint.every_seconds
     lost = since if step is None else min(since, step / 3600)
     return PlaceAsk(
