@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
@@ -19,8 +19,8 @@ from argosy.clock import Clock
 from argosy.control.fleet import Fleet, make_fleet, need_of, node_names, place_names, promise
 from argosy.control.live import LiveTick, Outcome
 from argosy.control.world import ControlWorld
-from argosy.errors import ArgosyError, BadInput, CheckFailed, Conflict, OutsideError, SolverError, StartRefused
-from argosy.model.job import JOB_ENDS, Job, Run
+from argosy.errors import ArgosyError, BadInput, CheckFailed, OutsideError, SolverError, StartRefused
+from argosy.model.job import Job, Run
 from argosy.model.task import Task
 from argosy.run.checkpoints import latest_checkpoint
 from argosy.run.decide import Case, Sight, Verdict, judge, leave, refused, started
@@ -401,21 +401,3 @@ class Control:
 
     def _case(self, job: Job, run: Run, penalties: Penalties, now: datetime) -> Case:
         return Case(job, run, self.tasks[job.task_hash], penalties, now, self.rules)
-
-
-def settle(control: Control, *, looks: int = 100) -> Look:
-    """Look until nothing happens any more, or so often; the last look. For tests and one-off commands."""
-    last = control.look()
-    for _ in range(looks):
-        if not last.busy:
-            break
-        last = control.look()
-    return replace(last)
-
-
-def all_ended(store: Store) -> bool:
-    """Whether every job has ended."""
-    return all(job.status in JOB_ENDS for job in store.open_jobs())
-
-
-__all__ = ["LEAD", "Conflict", "Control", "Look", "all_ended", "settle"]

@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from importlib.metadata import version
 
 import numpy as np
 
-from argosy.clock import Clock, SystemClock
+from argosy.clock import Clock
 from argosy.model.agreement import Agreement, Sized
 from argosy.model.decision import Plan
 from argosy.model.portfolio import Portfolio
 from argosy.model.question import Comparison, StrategyScore, StressScore
 from argosy.model.scenario import Scenario
 from argosy.model.strategy import Strategy, Stress
-from argosy.plan.main import data_hash, quiet
+from argosy.plan.main import quiet
 from argosy.plan.resolve import Resolver, Solved
 from argosy.plan.risk import tail_weights
 from argosy.plan.solution import Progress
@@ -44,10 +43,10 @@ def compare(
     resolver = Resolver(
         scenarios,
         gap=gap,
-        settings=settings or Settings(),
-        clock=clock or SystemClock(),
+        settings=settings,
+        clock=clock,
         progress=progress,
-        stop=stop or threading.Event(),
+        stop=stop,
     )
     solved = [resolver.planned(strategy.of(portfolio), seed) for strategy in strategies]
     costs = np.array(
@@ -64,14 +63,7 @@ def compare(
         stressed = () if one is None else tuple(_stressed(one, stress, scenarios) for stress in stresses)
         scores.append(_score(strategy, None if one is None else one.plan, regret, probability, stressed))
     return Comparison(
-        portfolio=portfolio.name,
-        title=portfolio.title or portfolio.name,
-        seed=seed,
-        futures=len(scenarios),
-        gap_fraction=resolver.worst_gap,
-        worst_residual=resolver.worst_residual,
-        data_hash=data_hash(portfolio, scenarios),
-        versions={name: version(name) for name in ("argosy", "highspy", "numpy")},
+        **resolver.head(portfolio, seed),
         strategies=tuple(scores),
     )
 

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
-from importlib.metadata import version
 
 import numpy as np
 
-from argosy.clock import Clock, SystemClock
+from argosy.clock import Clock
 from argosy.errors import BadInput, Problem
 from argosy.model.portfolio import Portfolio
 from argosy.model.question import PlanCost, PriceAnswer, ProjectValue
@@ -20,7 +19,7 @@ from argosy.model.scenario import Scenario
 from argosy.plan.bounds import Bounds
 from argosy.plan.edits import Edit
 from argosy.plan.inputs import Inputs, inputs
-from argosy.plan.main import data_hash, quiet
+from argosy.plan.main import quiet
 from argosy.plan.program import Program
 from argosy.plan.resolve import Resolver
 from argosy.plan.solution import Progress
@@ -48,23 +47,16 @@ def price_project(
     resolver = Resolver(
         scenarios,
         gap=gap,
-        settings=settings or Settings(),
-        clock=clock or SystemClock(),
+        settings=settings,
+        clock=clock,
         progress=progress,
-        stop=stop or threading.Event(),
+        stop=stop,
     )
     done, free = resolver.solve(portfolio, decided(index, 1.0)), resolver.solve(portfolio, decided(index, 0.0))
     value = _value(inputs(portfolio, scenarios), index, done, free)
     return PriceAnswer(
-        portfolio=portfolio.name,
-        title=portfolio.title or portfolio.name,
-        seed=seed,
-        futures=len(scenarios),
-        gap_fraction=resolver.worst_gap,
+        **resolver.head(portfolio, seed),
         plans=resolver.plans,
-        worst_residual=resolver.worst_residual,
-        data_hash=data_hash(portfolio, scenarios),
-        versions={name: version(name) for name in ("argosy", "highspy", "numpy")},
         values=(),
         projects=(value,),
     )

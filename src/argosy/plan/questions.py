@@ -7,7 +7,6 @@ numbers of docs/concepts/questions.md join formula, code and test. It signs noth
 from __future__ import annotations
 
 import threading
-from importlib.metadata import version
 
 import numpy as np
 
@@ -20,7 +19,7 @@ from argosy.model.scenario import Scenario
 from argosy.plan.bounds import Bounds, difference
 from argosy.plan.clauses import clause_values
 from argosy.plan.edits import without
-from argosy.plan.main import data_hash, quiet
+from argosy.plan.main import quiet
 from argosy.plan.resolve import Resolver
 from argosy.plan.solution import Progress
 from argosy.plan.walk_away import WalkAway, at_fee, signed_now, walk_away
@@ -58,22 +57,15 @@ def price(
     resolver = Resolver(
         scenarios,
         gap=gap,
-        settings=settings or Settings(),
-        clock=clock or SystemClock(),
+        settings=settings,
+        clock=clock,
         progress=progress,
-        stop=stop or threading.Event(),
+        stop=stop,
     )
     value = _value(resolver, portfolio, portfolio.contracts[index], curve, clauses)
     return PriceAnswer(
-        portfolio=portfolio.name,
-        title=portfolio.title or portfolio.name,
-        seed=seed,
-        futures=len(scenarios),
-        gap_fraction=resolver.worst_gap,
+        **resolver.head(portfolio, seed),
         plans=resolver.plans,
-        worst_residual=resolver.worst_residual,
-        data_hash=data_hash(portfolio, scenarios),
-        versions={name: version(name) for name in ("argosy", "highspy", "numpy")},
         values=(value,),
     )
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, replace
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 
-from argosy.clock import Clock
+from argosy.clock import Clock, SystemClock
 from argosy.errors import CheckFailed
 from argosy.model.decision import Certificate, Plan
 from argosy.model.portfolio import Portfolio
@@ -53,17 +54,30 @@ class Resolver:
         scenarios: tuple[Scenario, ...],
         *,
         gap: float,
-        settings: Settings,
-        clock: Clock,
+        settings: Settings | None,
+        clock: Clock | None,
         progress: Progress,
-        stop: threading.Event,
+        stop: threading.Event | None,
     ) -> None:
-        self.scenarios, self.gap, self.settings = scenarios, gap, settings
-        self.clock, self.progress, self.stop = clock, progress, stop
+        self.scenarios, self.gap, self.settings = scenarios, gap, settings or Settings()
+        self.clock, self.progress, self.stop = clock or SystemClock(), progress, stop or threading.Event()
         self.worst_gap = self.worst_residual = 0.0
         self.plans = 0
         self.kept: dict[tuple[int, ...], tuple[Floats, list[Floats], list[Any]]] = {}
         """Shape of a program to the contracts of its last plan, the duals found there and their bases."""
+
+    def head(self, portfolio: Portfolio, seed: int) -> dict[str, Any]:
+        """What every answer says of its question, once all of it was solved: data, futures, gap, residual, versions."""
+        return {
+            "portfolio": portfolio.name,
+            "title": portfolio.title or portfolio.name,
+            "seed": seed,
+            "futures": len(self.scenarios),
+            "gap_fraction": self.worst_gap,
+            "worst_residual": self.worst_residual,
+            "data_hash": data_hash(portfolio, self.scenarios),
+            "versions": {name: version(name) for name in ("argosy", "highspy", "numpy")},
+        }
 
     def solve(self, portfolio: Portfolio, edit: Edit | None = None) -> Bounds:
         """Bounds of the best plan of a portfolio, after an edit of its program; CheckFailed as `plan.solve` says."""

@@ -58,8 +58,9 @@ def portfolio_page(found: Outcome) -> str:
     used = sum(row.used_accelerators for row in found.pools)
     wanted = sum(row.wanted_units for row in found.works)
     done = sum(row.done_units for row in found.works)
+    days = made.span.hours / 24
     figures = (
-        KeyFigure("Paid", usd(cost), f"in {made.span.hours / 24:g} days"),
+        KeyFigure("Paid", usd(cost), "in 1 day" if days == 1 else f"in {days:g} days"),
         KeyFigure("In use", percent(used / there) if there else "–", "of the accelerators that stood"),
         KeyFigure("Work done", percent(done / wanted) if wanted else "–", "of what was wanted"),
         KeyFigure("Median wait", _hours(found, 0.5), "from arrival to useful work"),
@@ -67,9 +68,9 @@ def portfolio_page(found: Outcome) -> str:
         KeyFigure("Taken away", f"{made.counts.preempted:,}", "runs, by vendors"),
     )
     name = made.scenario.name or made.scenario.id
+    span = "1 day costs" if days == 1 else f"{days:g} days cost"
     head = (
-        f"{made.span.hours / 24:g} days cost {usd(cost)}, and {percent(done / wanted) if wanted else 'no'} of the work "
-        "that was wanted was done.",
+        f"{span} {usd(cost)}, and {percent(done / wanted) if wanted else 'no'} of the work that was wanted was done.",
         f"The future is “{name}”; decided "
         + ("by first fit, to compare with." if made.setup.objective == FIRST_FIT else "by control, as it would live."),
     )
