@@ -151,9 +151,9 @@ def kill_often(folder: Path, kills: int, *, seed: int, store: str = "", jobs_per
             until = time.monotonic() + 120
             while kept.open_jobs() and time.monotonic() < until:
                 threading.Event().wait(0.2)
-            jobs = [job for _, job, _ in kept.jobs(limit=None)]
-            found.statuses = Counter(job.status for job in jobs)
-            names = {job.id: job.name for job in jobs}
+            jobs, _ = kept.jobs(limit=None)
+            found.statuses = Counter(job["status"] for job in jobs)
+            names = {job["id"]: job["name"] for job in jobs}
             lost = [key for key, job in found.acknowledged.items() if names.get(job) != key]
             found.problems = (*kept.recount().problems, *(f"{key} was acknowledged and lost" for key in lost))
         finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,7 @@ def test_a_list_is_kept_whole_or_not_at_all(d: Desk) -> None:
     good, bad = {"file": "run: echo"}, {"file": "rum: echo"}
     body = problem(d.call("POST", "/v1/jobs", json=[good, bad, bad]), 422, "input.bad")
     assert {p["file"] for p in body["problems"]} == {"task-1.yaml", "task-2.yaml"}
-    assert d.store.jobs() == []
+    assert d.store.jobs()[0] == []
     assert len(d.call("POST", "/v1/jobs", json=[good] * 3).json()["jobs"]) == 3
 
 
@@ -83,7 +84,7 @@ def test_a_task_as_a_record(d: Desk) -> None:
     problem(d.call("POST", "/v1/jobs", json={"task": {**task, "workdir": "/etc"}}), 422, "input.bad")
     mounts = {**task, "file_mounts": {"/a": {"source": ["../../x"]}}}
     problem(d.call("POST", "/v1/jobs", json={"task": mounts}), 422, "input.bad")
-    assert len(d.store.jobs()) == 1
+    assert len(d.store.jobs()[0]) == 1
 
 
 def test_idempotency(d: Desk) -> None:
@@ -92,13 +93,13 @@ def test_idempotency(d: Desk) -> None:
     again = d.call("POST", "/v1/jobs", json=body, headers=key)
     assert (again.status_code, again.json()["jobs"][0]["id"]) == (201, first)
     problem(d.call("POST", "/v1/jobs", json={"file": "run: other"}, headers=key), 409, "store.conflict")
-    assert len(d.store.jobs()) == 1
+    assert len(d.store.jobs()[0]) == 1
     problem(d.call("POST", "/v1/jobs", json=body, headers={"Idempotency-Key": "x" * 201}), 422, "input.bad")
 
 
 def test_a_dry_run_keeps_nothing(d: Desk) -> None:
     answer = d.call("POST", "/v1/jobs", params={"dry_run": True}, json={"file": "name: a\nrun: x"})
-    assert (answer.status_code, answer.json()["jobs"], d.store.jobs()) == (200, [], [])
+    assert (answer.status_code, answer.json()["jobs"], d.store.jobs()[0]) == (200, [], [])
     job = d.submit("name: a\nrun: x")
     assert d.store.job(job).task_hash == answer.json()["checked"][0]["task_hash"]
 
@@ -121,8 +122,22 @@ def test_pages_and_filters(d: Desk) -> None:
     assert named(status="CANCELLED") == [ids[0]]
     assert named(open=True) == ids[:0:-1]
     assert named(status=["CANCELLED", "PENDING"], limit=5) == ids[::-1]
-    for params in ({"limit": 0}, {"limit": 1001}, {"status": "LOST"}, {"before": "x"}):
+    for params in ({"limit": 0}, {"limit": 10_001}, {"status": "LOST"}, {"before": "x"}):
         problem(d.call("GET", "/v1/jobs", params=params), 422, "input.bad")
+
+
+def test_a_job_is_listed_as_it_is_shown(d: Desk) -> None:
+    job = d.submit("run: echo 1")
+    (listed,) = d.call("GET", "/v1/jobs").json()["jobs"]
+    shown = d.call("GET", f"/v1/jobs/{job}").json()["job"]
+    assert listed.keys() == shown.keys()
+    for name, value in shown.items():  # an instant keeps its microseconds when they are 0
+        same = (
+            datetime.fromisoformat(value) == datetime.fromisoformat(listed[name])
+            if name.endswith("_at") and value
+            else None
+        )
+        assert same or listed[name] == value, name
 
 
 # --- Who may
@@ -217,7 +232,7 @@ def test_bad_bodies(d: Desk, body: bytes, status: int, code: str) -> None:
     answer = d.call("POST", "/v1/jobs", content=body, headers={"Content-Type": "application/json"})
     told = problem(answer, status, "input.bad")["problems"]
     assert code in {p["code"] for p in told}, told
-    assert d.store.jobs() == []
+    assert d.store.jobs()[0] == []
     assert d.store.events() == []
 
 
@@ -240,7 +255,7 @@ def test_impossible_resources_are_refused_at_once(d: Desk) -> None:
     d.loop.cannot = "no pool has 1 x 8 H100"
     answer = d.call("POST", "/v1/jobs", json={"file": "run: x\nresources: {accelerators: H100:8}"})
     assert "no pool has" in problem(answer, 422, "task.impossible")["detail"]
-    assert d.store.jobs() == []
+    assert d.store.jobs()[0] == []
 
 
 def test_bodies_that_are_too_large(tmp_path: Path) -> None:
@@ -253,7 +268,7 @@ def test_bodies_that_are_too_large(tmp_path: Path) -> None:
 
         for path, role in (("/v1/jobs", "submitter"), ("/v1/fleet/cordons", "operator")):
             problem(d.call("POST", path, role, content=pieces()), 413, "request.too_large")
-        assert d.store.jobs() == []
+        assert d.store.jobs()[0] == []
 
 
 def test_what_is_not_there(d: Desk) -> None:

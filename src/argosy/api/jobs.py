@@ -13,6 +13,7 @@ from argosy.api.problem import ProblemDetails
 from argosy.api.services import Services
 from argosy.api.submit import MAX_KEY, new_jobs, parsed, request_hash
 from argosy.api.views import (
+    JOB_ROWS,
     Checked,
     Explanation,
     JobDetail,
@@ -22,7 +23,7 @@ from argosy.api.views import (
     RunView,
     Submitted,
 )
-from argosy.api.web import PROBLEMS, sent
+from argosy.api.web import JSON, PROBLEMS, sent
 from argosy.model.job import Event, JobStatus
 from argosy.store.store import task_hash
 
@@ -83,14 +84,13 @@ def list_jobs(
     name: Annotated[str | None, Query(max_length=63, description="Exactly this name.")] = None,
     open_only: Annotated[bool, Query(alias="open", description="Only jobs that did not end.")] = False,
     before: Annotated[int | None, Query(ge=1, le=MAX_SERIAL, description="`next` of the page before.")] = None,
-    limit: Annotated[int, Query(ge=1, le=1000, description="Most jobs of a page.")] = 100,
+    limit: Annotated[int, Query(ge=1, le=10_000, description="Most jobs of a page.")] = 100,
 ) -> Response:
     """Jobs with their newest run, newest first."""
-    rows = found.store.jobs(
+    rows, more = found.store.jobs(
         project=who.seen(project), statuses=status or (), name=name, open_only=open_only, before=before, limit=limit
     )
-    more = str(rows[-1][0]) if len(rows) == limit else None
-    return sent(JobPage(jobs=tuple(JobView.of(job, run) for _, job, run in rows), next=more))
+    return Response(JOB_ROWS.dump_json({"jobs": rows, "next": None if more is None else str(more)}), media_type=JSON)
 
 
 @router.get("/v1/jobs/{job}", responses={200: {"model": JobDetail}})

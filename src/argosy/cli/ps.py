@@ -13,7 +13,7 @@ from argosy.cli.problems import reported
 from argosy.cli.words import ENDS, ago, columns, print_list
 
 RECENT_HOURS = 24.0
-PAGE = 1000
+PAGE = 10_000
 MOST_SHOWN = 100
 WAITING = ("PENDING", "RECOVERING")
 

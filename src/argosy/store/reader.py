@@ -24,10 +24,8 @@ from argosy.store.rows import (
     JOB_COLUMNS,
     LEASE_COLUMNS,
     RUN_COLUMNS,
-    AnyRow,
     event_of,
     job_in,
-    job_of,
     run_in,
     run_of,
     to_instant,
@@ -42,6 +40,11 @@ _ACTIVE_RUNS = sa.select(*_RUN).where(ACTIVE).order_by(t.runs.c.id)
 _RUNS_OF_JOB = sa.select(*_RUN).where(t.runs.c.job == sa.bindparam("job")).order_by(t.runs.c.epoch)
 JOBS_NAMED = sa.select(*_JOB).where(t.jobs.c.id.in_(sa.bindparam("ids", expanding=True)))
 RUNS_NAMED = sa.select(*_RUN).where(t.runs.c.id.in_(sa.bindparam("ids", expanding=True)))
+_NEWEST = sa.and_(t.runs.c.job == t.jobs.c.id, t.runs.c.epoch == t.jobs.c.epoch)
+_LISTED: list[sa.ColumnElement[Any]] = [t.jobs.c[name] for name in JOB_COLUMNS if name != "run"]
+_LISTED += [t.runs.c.id.label("run"), t.runs.c.vendor, t.runs.c.region, t.runs.c.pool]
+LISTED = tuple(column.name for column in _LISTED)
+"""What a list says of a job: its columns, and name and place of its newest run."""
 _LAST_EVENT = sa.select(t.counters.c.value).where(t.counters.c.name == "events")
 _CHANGED = (
     sa.select(t.jobs.c.id)
@@ -117,11 +120,12 @@ class Reader:
         open_only: bool = False,
         before: int | None = None,
         limit: int | None = 100,
-    ) -> list[tuple[int, Job, Run | None]]:
-        """Jobs, newest first, with serial number and newest run; `before` goes on after a page's last serial."""
-        newest = sa.and_(t.runs.c.job == t.jobs.c.id, t.runs.c.epoch == t.jobs.c.epoch)
-        columns = [t.runs.c[column].label(f"run_{column}") for column in RUN_COLUMNS]
-        query = sa.select(t.jobs, *columns).select_from(t.jobs.outerjoin(t.runs, newest))
+    ) -> tuple[list[dict[str, Any]], int | None]:
+        """Jobs as rows, newest first: LISTED by name, instants as text. And `before` of the next page, None at the end.
+
+        Rows and not records, because a list of ten thousand is asked for by everyone who waits for one of them.
+        """
+        query = sa.select(*_LISTED, t.jobs.c.serial).select_from(t.jobs.outerjoin(t.runs, _NEWEST))
         query = query.order_by(t.jobs.c.serial.desc()).limit(limit)
         for wanted, column in ((project, t.jobs.c.project), (name, t.jobs.c.name)):
             if wanted is not None:
@@ -133,11 +137,9 @@ class Reader:
         if before is not None:
             query = query.where(t.jobs.c.serial < before)
         with self._read() as connection:
-            rows = connection.execute(query).mappings().all()
-        return [
-            (row["serial"], job_of(row), None if row["run_id"] is None else run_of(_prefixed(row, "run_")))
-            for row in rows
-        ]
+            rows = connection.execute(query).all()
+        # The serial is one column more than there are names.
+        return [dict(zip(LISTED, row, strict=False)) for row in rows], rows[-1][-1] if len(rows) == limit else None
 
     def open_jobs(self) -> list[Job]:
         """Jobs that did not end, oldest first."""
@@ -305,10 +307,6 @@ class Reader:
         for row in connection.execute(sa.select(t.cordons)).mappings():
             state["cordons"][row["target"]] = {"drain": row["drain"], "at": row["at"]}
         return state
-
-
-def _prefixed(row: AnyRow, prefix: str) -> dict[str, Any]:
-    return {name: row[prefix + name] for name in RUN_COLUMNS}
 
 
 def chunks(names: list[str], size: int = 5000) -> Iterator[list[str]]:
