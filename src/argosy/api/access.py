@@ -15,7 +15,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from argosy.api.services import Services
 from argosy.errors import Denied, Unauthenticated
-from argosy.store.store import Role
+from argosy.store.settle import Role
 
 ROLES: tuple[Role, ...] = get_args(Role)
 bearer = HTTPBearer(auto_error=False, description="A key made with `argosy keys make`.")

@@ -25,7 +25,7 @@ from argosy.api.views import (
 )
 from argosy.api.web import JSON, PROBLEMS, sent
 from argosy.model.job import Event, JobStatus
-from argosy.store.store import task_hash
+from argosy.store.settle import task_hash
 
 router = APIRouter(responses=PROBLEMS)
 MAX_SERIAL = 2**62

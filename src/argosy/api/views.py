@@ -14,7 +14,7 @@ from argosy.model.job import Event, Job, JobStatus, Run, RunStatus
 from argosy.model.task import Task
 from argosy.record import Id, Record, Text
 from argosy.run.driver import EnginePool
-from argosy.store.store import Role
+from argosy.store.settle import Role
 
 # Nobody but a replica needs these, and with a token anybody could be one.
 HIDDEN = frozenset({"token", "lease_owner", "lease_expires_at"})

@@ -85,7 +85,7 @@ class Service:
 
     def _once(self) -> None:
         health, clock = self.health, self.control.clock
-        commits = self.control.store.writer.commits
+        commits = self.control.store.commits
         begin = clock.monotonic_seconds()
         pause = self.idle_seconds
         try:
@@ -103,7 +103,7 @@ class Service:
             health.evicted += look.outcome.evicted
             health.swept += look.swept
             health.discarded += look.discarded
-            commits = self.control.store.writer.commits  # its own writing is no news
+            commits = self.control.store.commits  # its own writing is no news
             pause = BUSY_SECONDS if look.busy else self.idle_seconds
         health.times.add(clock.monotonic_seconds() - begin)
         with self.looked:

@@ -7,6 +7,7 @@ same transaction, and `recount` replays the log to compare. Nothing here decides
 from argosy.store.change import Change, NewRun
 from argosy.store.reader import Present
 from argosy.store.recount import Recount
-from argosy.store.store import Key, Lease, NewJob, Store
+from argosy.store.settle import Key, Lease, NewJob
+from argosy.store.store import Store
 
 __all__ = ["Change", "Key", "Lease", "NewJob", "NewRun", "Present", "Recount", "Store"]

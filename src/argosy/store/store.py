@@ -7,39 +7,49 @@ follow the order of commits, and no two writers can wait for each other in a cir
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
-from pydantic import SecretStr
 from sqlalchemy import Connection, Engine
 
 from argosy.clock import Clock, unguessable
-from argosy.errors import Conflict, NotFound
-from argosy.model.job import JOB_ENDS, Job, Run
+from argosy.errors import NotFound
+from argosy.model.job import Job, Run
 from argosy.model.task import Task
 from argosy.store import tables as t
-from argosy.store.apply import Applied, apply_changes
+from argosy.store.apply import apply_changes
 from argosy.store.change import Change
 from argosy.store.engine import migrate, open_engine
 from argosy.store.reader import ACTIVE, Reader, chunks
 from argosy.store.rows import (
     RUN_COLUMNS,
     digest,
-    job_of,
     run_in,
     to_instant,
     to_row,
     to_text,
 )
+from argosy.store.settle import (
+    KEPT_DECISIONS,
+    Applied,
+    Key,
+    Lease,
+    NewJob,
+    Role,
+    cancelling,
+    check_fence,
+    key_digest,
+    next_lease,
+    same_request,
+    submitted,
+    submitted_body,
+    task_hash,
+)
 from argosy.store.writer import Writer
 
 T = TypeVar("T")
-Role = Literal["viewer", "submitter", "operator", "admin"]
-KEPT_DECISIONS = 1000
 _COUNT = (
     sa.update(t.counters)
     .where(t.counters.c.name == sa.bindparam("_name"))
@@ -56,8 +66,8 @@ _OF = (ACTIVE, t.runs.c.driver.in_(sa.bindparam("drivers", expanding=True)))
 _MINE = t.runs.c.lease_owner == sa.bindparam("_owner")
 _OVER = t.runs.c.lease_expires_at <= sa.bindparam("_at")
 _PROLONG = sa.update(t.runs).where(*_OF, _MINE).values(lease_expires_at=sa.bindparam("_until"))
-_OVERDUE = sa.select(t.runs.c.id).where(*_OF, _OVER, sa.not_(_MINE))
-_OVERDUE_OR_MINE = sa.select(t.runs.c.id).where(*_OF, sa.or_(_OVER, _MINE))
+_OVERDUE = sa.select(t.runs.c.id).where(*_OF, _OVER, sa.not_(_MINE)).order_by(t.runs.c.id)
+_OVERDUE_OR_MINE = sa.select(t.runs.c.id).where(*_OF, sa.or_(_OVER, _MINE)).order_by(t.runs.c.id)
 _TAKE = (
     sa.update(t.runs)
     .where(t.runs.c.id == sa.bindparam("_id"))
@@ -69,34 +79,6 @@ _SEEN = (
     .values(seen_at=sa.bindparam("_at"))
 )
 _CLAIMED = sa.select(*(t.runs.c[name] for name in RUN_COLUMNS)).where(*_OF, _MINE).order_by(t.runs.c.id)
-
-
-@dataclass(frozen=True, slots=True)
-class NewJob:
-    """A job to be submitted."""
-
-    task: Task
-    secrets: Mapping[str, SecretStr] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Key:
-    """A key of the interface."""
-
-    id: str
-    project: str
-    role: Role
-    revoked_at: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Lease:
-    """A named right that one replica has until it expires; a later holder has a higher epoch."""
-
-    name: str
-    owner: str
-    epoch: int
-    expires_at: datetime
 
 
 class Store(Reader):
@@ -142,24 +124,13 @@ class Store(Reader):
                     sa.select(t.idempotency).where(t.idempotency.c.project == project, t.idempotency.c.key == key)
                 ).one_or_none()
                 if known is not None:
-                    if known.request_hash != request_hash:
-                        raise Conflict(f"the idempotency key {key!r} was used for another request")
+                    same_request(known.request_hash, request_hash, key)
                     return self._jobs_by_id(connection, known.jobs)
             first = self._count(connection, "jobs", len(new))
-            made = [
-                Job(
-                    id=f"{self.id}-{first + i}",
-                    project=project,
-                    name=job.task.name,
-                    task_hash=hashes[i],
-                    created_at=at,
-                    changed_at=at,
-                )
-                for i, job in enumerate(new)
-            ]
             number = self._count(connection, "events", len(new))
+            made = submitted(new, hashes, store=self.id, project=project, at=at, first=first, number=number)
             self._keep_tasks(connection, {h: job.task for h, job in zip(hashes, new, strict=True)})
-            rows = [to_row({**dict(job), "version": number + i}) for i, job in enumerate(made)]
+            rows = [to_row(dict(job)) for job in made]
             connection.execute(sa.insert(t.jobs), [{**row, "serial": first + i} for i, row in enumerate(rows)])
             connection.execute(
                 sa.insert(t.events),
@@ -170,7 +141,7 @@ class Store(Reader):
                         "kind": "Submitted",
                         "job": row["id"],
                         "run": None,
-                        "body": {"job": {k: v for k, v in row.items() if k not in ("id", "version")}},
+                        "body": submitted_body(row),
                     }
                     for i, row in enumerate(rows)
                 ],
@@ -188,7 +159,7 @@ class Store(Reader):
                     sa.insert(t.idempotency),
                     {"project": project, "key": key, "request_hash": request_hash, "jobs": ids, "at": to_text(at)},
                 )
-            return [job_of(row) for row in rows]
+            return made
 
         return self._write(work) if new else []
 
@@ -200,15 +171,7 @@ class Store(Reader):
             for name in ids:
                 if name not in found or (project is not None and found[name].project != project):
                     raise NotFound(f"there is no job {name}")
-            changes = []
-            for job in found.values():
-                if job.status in JOB_ENDS or job.cancel:
-                    continue
-                fields: dict[str, Any] = {"cancel": True, "status": "CANCELLING", "reason": "CancelRequested"}
-                if job.run is None:
-                    fields |= {"status": "CANCELLED", "reason": "Cancelled", "message": ""}
-                changes.append(Change("CancelRequested", job.id, job.version, fields, drop_secrets=job.run is None))
-            self._apply(connection, changes)
+            self._apply(connection, cancelling(found.values()))
             return self._jobs_by_id(connection, ids)
 
         return self._write(work)
@@ -226,11 +189,7 @@ class Store(Reader):
         def work(connection: Connection) -> Applied:
             at = self._now(connection)
             if fence is not None:
-                row = connection.execute(_LEASE, {"_name": fence.name}).one_or_none()
-                if row is None or (row.owner, row.epoch) != (fence.owner, fence.epoch) or row.expires_at <= to_text(at):
-                    raise Conflict(
-                        f"the lease {fence.name} of epoch {fence.epoch} is no longer held; nothing was changed"
-                    )
+                check_fence(self._known_lease(connection, fence.name), fence, at)
             return self._apply(connection, changes, owner=owner, expires=at + timedelta(seconds=lease_seconds))
 
         return self._write(work)
@@ -241,19 +200,17 @@ class Store(Reader):
         def work(connection: Connection) -> Lease | None:
             at = self._now(connection)
             until = at + timedelta(seconds=seconds)
-            row = connection.execute(_LEASE, {"_name": name}).one_or_none()
-            if row is None:
-                epoch = 1
-                connection.execute(
-                    sa.insert(t.leases), {"name": name, "owner": owner, "epoch": 1, "expires_at": to_text(until)}
-                )
-                return Lease(name, owner, 1, until)
-            same = held is not None and (row.owner, row.epoch) == (held.owner, held.epoch)
-            if not same and row.owner != owner and row.expires_at > to_text(at):
+            known = self._known_lease(connection, name)
+            made = next_lease(known, name, owner, held, at=at, until=until)
+            if made is None:
                 return None
-            epoch = row.epoch if same else row.epoch + 1
-            connection.execute(_RENEW, {"_name": name, "_owner": owner, "_epoch": epoch, "_until": to_text(until)})
-            return Lease(name, owner, epoch, until)
+            if known is None:
+                row = {"name": name, "owner": owner, "epoch": made.epoch, "expires_at": to_text(until)}
+                connection.execute(sa.insert(t.leases), row)
+            else:
+                given = {"_name": name, "_owner": owner, "_epoch": made.epoch, "_until": to_text(until)}
+                connection.execute(_RENEW, given)
+            return made
 
         return self._write(work)
 
@@ -265,6 +222,11 @@ class Store(Reader):
             connection.execute(sa.update(t.leases).where(*mine).values(expires_at=to_text(self._now(connection))))
 
         self._write(work)
+
+    @property
+    def commits(self) -> int:
+        """How often this process has committed; a reader that saw this number knows whether there is news."""
+        return self.writer.commits
 
     def wait(self, commits: int, seconds: float) -> bool:
         """Wait until this process has committed more than so many times; False when the time is over first."""
@@ -336,7 +298,7 @@ class Store(Reader):
 
         def work(connection: Connection) -> str:
             name = f"key-{self._count(connection, 'keys', 1)}"
-            row = {"id": name, "digest": _key_digest(secret), "project": project, "role": role}
+            row = {"id": name, "digest": key_digest(secret), "project": project, "role": role}
             connection.execute(sa.insert(t.keys), {**row, "created_at": to_text(self._now(connection))})
             return name
 
@@ -344,7 +306,7 @@ class Store(Reader):
 
     def key(self, secret: str) -> Key | None:
         """The key with this secret; None when there is none or it was revoked."""
-        query = sa.select(t.keys).where(t.keys.c.digest == _key_digest(secret), t.keys.c.revoked_at.is_(None))
+        query = sa.select(t.keys).where(t.keys.c.digest == key_digest(secret), t.keys.c.revoked_at.is_(None))
         with self._read() as connection:
             row = connection.execute(query).one_or_none()
         return None if row is None else Key(row.id, row.project, row.role)
@@ -389,6 +351,10 @@ class Store(Reader):
         last: int = connection.execute(_COUNT, {"_name": name, "_number": number}).scalar_one()
         return last - number + 1
 
+    def _known_lease(self, connection: Connection, name: str) -> Lease | None:
+        row = connection.execute(_LEASE, {"_name": name}).one_or_none()
+        return None if row is None else Lease(row.name, row.owner, row.epoch, to_instant(row.expires_at))
+
     def _keep_tasks(self, connection: Connection, tasks: Mapping[str, Task]) -> None:
         known: set[str] = set()
         for part in chunks(sorted(tasks)):
@@ -423,13 +389,3 @@ class Store(Reader):
             connection.execute(sa.insert(t.events), {**row, "body": {"cordons": {target: body}}})
 
         self._write(work)
-
-
-def task_hash(task: Task) -> str:
-    """SHA-256 over a task."""
-    return digest(task.model_dump(mode="json"))
-
-
-def _key_digest(secret: str) -> str:
-    # Keys are long and random, so one round of SHA-256 is as hard to turn around as the key is to guess.
-    return hashlib.sha256(secret.encode()).hexdigest()
