@@ -14,7 +14,7 @@ from tests.support.stores import HandClock
 from argosy.errors import Conflict
 from argosy.model.job import JOB_ENDS, JOB_STEPS, RUN_ENDS, RUN_STEPS, Job, Run
 from argosy.model.task import Task
-from argosy.simulate.memory import memory_store
+from argosy.simulate.stores import sqlite_in_memory
 from argosy.store import Change, Lease, NewJob, NewRun, Present, Store
 from argosy.store import tables as t
 
@@ -27,7 +27,7 @@ class StoreMachine(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         self.clock = HandClock()
-        self.store: Store = memory_store(self.clock, (f"{n:08x}" for n in itertools.count(1)))  # type: ignore[arg-type]
+        self.store: Store = sqlite_in_memory(self.clock, (f"{n:08x}" for n in itertools.count(1)))  # type: ignore[arg-type]
         self.present = Present()
         self.seen: list[tuple[Job, Run | None]] = []
         self.leases: list[Lease] = []

@@ -13,7 +13,7 @@ from argosy.model.region import Region
 from argosy.model.task import Choice, PlacementRules, Task
 from argosy.run.rules import RunRules
 from argosy.simulate.engine import Engine, Site, VirtualClock
-from argosy.simulate.memory import memory_store
+from argosy.simulate.stores import sqlite_in_memory
 from argosy.store import NewJob
 
 EAST = Site("east", "alpha", "alpha/east", "h100", 2, 8, 32, 2.0)
@@ -45,7 +45,7 @@ class Stage:
         work: Callable[[Any], tuple[float, int]] = lambda order: (float(order.task.envs["SECONDS"]), 0),
     ) -> None:
         self.clock, self.rules = VirtualClock(), rules
-        self.store = memory_store(self.clock, (f"{number:012x}" for number in count(1)))
+        self.store = sqlite_in_memory(self.clock, (f"{number:012x}" for number in count(1)))
         self.world = world or ControlWorld(regions=REGIONS)
         vendors: dict[str, list[Site]] = {}
         for site in sites:

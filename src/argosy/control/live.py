@@ -24,7 +24,7 @@ from argosy.model.placement import Assignment, Eviction, Placement, Transfer
 from argosy.model.region import Region
 from argosy.model.snapshot import PlaceAsk, PoolState, Snapshot
 from argosy.model.task import Choice, Task
-from argosy.store import Change, Lease, NewRun, Store
+from argosy.store import AnyStore, Change, Lease, NewRun
 
 MOST_REASONS = 500
 """Waiting jobs whose reason is rewritten in one tick at most, oldest first."""
@@ -60,7 +60,7 @@ class LiveTick:
 
     def __init__(
         self,
-        store: Store,
+        store: AnyStore,
         fleet: Fleet,
         world: ControlWorld,
         *,

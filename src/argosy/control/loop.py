@@ -27,7 +27,7 @@ from argosy.run.decide import Case, Sight, Verdict, judge, leave, refused, start
 from argosy.run.driver import Driver, EnginePool, Observation, Order
 from argosy.run.ladder import Penalties, avoided, node_location
 from argosy.run.rules import RunRules
-from argosy.store import Change, Lease, Present, Store
+from argosy.store import AnyStore, Change, Lease, Present
 
 LEAD = "tick"
 _log = logging.getLogger("argosy.control")
@@ -67,7 +67,7 @@ class Control:
 
     def __init__(
         self,
-        store: Store,
+        store: AnyStore,
         drivers: Mapping[str, Driver],
         *,
         owner: str,

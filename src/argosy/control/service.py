@@ -60,8 +60,7 @@ class Service:
     def stop(self, seconds: float = 10.0) -> None:
         """End after the present look and give the lead back. Runs go on."""
         self.stopping.set()
-        with self.control.store.writer.turn:
-            self.control.store.writer.turn.notify_all()
+        self.control.store.wake()
         self.thread.join(seconds)
         self.threads.shutdown(wait=False, cancel_futures=True)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
+from functools import cache
 from importlib.metadata import version
 
 import numpy as np
@@ -45,7 +46,7 @@ def placement(solution: Solution, note: str, asked_gap: float, seated: Seated | 
         price_source=world.snapshot.price_source,
         price_note=note,
         inputs_hash=hashlib.sha256(world.snapshot.model_dump_json().encode()).hexdigest(),
-        solver=f"HiGHS {version('highspy')}",
+        solver=_solver_name(),
         forced=solution.program.forced,
         solves=1 if seated is None else seated.solves,
         worst_residual=0.0,
@@ -57,6 +58,11 @@ def placement(solution: Solution, note: str, asked_gap: float, seated: Seated | 
         draws=tuple(reader.draws()),
         unplaced=tuple(reader.unplaced()),
     )
+
+
+@cache
+def _solver_name() -> str:
+    return f"HiGHS {version('highspy')}"  # read from the package's files, which takes longer than a small program
 
 
 class _Reader:

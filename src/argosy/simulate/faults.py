@@ -1,4 +1,4 @@
-"""Faults: seeded schedules of everything that goes wrong, against the real control loop and the real store.
+"""Faults: seeded schedules of everything that goes wrong, against the real control loop and either real store.
 
     python -m bench.faults --seed 7           replay one schedule and tell what happened
     python -m bench.faults --seeds 0 10000    many, over processes
@@ -14,23 +14,23 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import count
-from typing import Any
+from typing import Any, TypeVar
 
 from argosy.clock import rng
 from argosy.control.loop import Control
 from argosy.control.world import ControlWorld
 from argosy.errors import ArgosyError, Conflict, OutsideError
-from argosy.model.job import JOB_ENDS
 from argosy.model.load import Residency
 from argosy.model.region import Region
 from argosy.model.task import Choice, PlacementRules, Recovery, Task
 from argosy.run.driver import Order
 from argosy.run.rules import RunRules
 from argosy.simulate.engine import Engine, Faults, Site, VirtualClock
-from argosy.simulate.memory import FaultyStore, Killed, memory_store
 from argosy.simulate.promises import Broken, Promises
+from argosy.simulate.stores import Killed, Kind, store_of
 from argosy.store import NewJob
 
+T = TypeVar("T")
 RULES = RunRules(
     lease_seconds=15,
     start_seconds=120,
@@ -70,7 +70,7 @@ class Told:
 
     seed: int
     events: int = 0
-    """Steps of engines and of the store."""
+    """What happens in engines, calls of engines, and readings and writings of the store by replicas and people."""
     looks: int = 0
     kills: int = 0
     pauses: int = 0
@@ -83,13 +83,15 @@ class Told:
 class Schedule:
     """One seeded world with its replicas."""
 
-    def __init__(self, seed: int, *, control: Callable[..., Control] = Control, loud: bool = False) -> None:
+    def __init__(
+        self, seed: int, *, control: Callable[..., Control] = Control, loud: bool = False, store: Kind = "memory"
+    ) -> None:
         self.seed, self.make, self.loud = seed, control, loud
         self.told = Told(seed)
         self.clock = VirtualClock()
         draw = rng(seed, "faults")
         self.chance: Callable[[], float] = draw.random
-        self.store: FaultyStore = memory_store(self.clock, _tokens(seed))
+        self.store = store_of(store, self.clock, _tokens(seed))
         self.faulty = True
         self.depth = 0
         wild = self.chance()
@@ -252,14 +254,22 @@ class Schedule:
         free = [i for i in range(len(self.replicas)) if i not in self.busy]
         if free:
             self._look(self._pick(free))
-        self.promises.check(self._say)
+        self._aside(lambda: self.promises.check(self._say))
+
+    def _aside(self, ask: Callable[[], T]) -> T:
+        """What the simulation itself asks of the store is no event of what it simulates."""
+        steps = self.store.steps
+        try:
+            return ask()
+        finally:
+            self.store.steps = steps
 
     def _look(self, i: int) -> None:
         control = self.replicas[i]
         self.busy.add(i)
         self.told.looks += 1
         try:
-            self.promises.before(control)
+            self._aside(lambda: self.promises.before(control))
             look = control.look()
             self._say(f"{control.owner} looked: {look.changed} changed, {look.outcome.placed} placed")
         except (OutsideError, Conflict) as error:
@@ -310,7 +320,7 @@ class Schedule:
         self.promises.calm = True
         for _ in range(CALM_STEPS):
             self._step()
-            if all(job.status in JOB_ENDS for job in self.store.open_jobs()):
+            if not self._aside(self.store.open_jobs):
                 break
             self.clock.forward(self._pick((1.0, 5.0, 20.0)))
 
@@ -320,7 +330,7 @@ class Schedule:
                 break
             self.clock.forward(RULES.sweep_seconds)
             self._step()
-        self.promises.end()
+        self._aside(self.promises.end)
         told = self.told
         told.events = sum(engine.events for engine in self.engines.values()) + self.store.steps
         told.state_hash = self.store.recount().log_hash
@@ -333,9 +343,16 @@ def _tokens(seed: int) -> Iterator[str]:
     return (f"{seed % 0x10000:04x}{number:08x}" for number in count(1))
 
 
-def run(seed: int, *, control: Callable[..., Control] = Control, loud: bool = False, steps: int = STEPS) -> Told:
+def run(
+    seed: int,
+    *,
+    control: Callable[..., Control] = Control,
+    loud: bool = False,
+    steps: int = STEPS,
+    store: Kind = "memory",
+) -> Told:
     """One schedule. `Broken` when a promise was not kept; its text has the command that replays it."""
-    schedule = Schedule(seed, control=control, loud=loud)
+    schedule = Schedule(seed, control=control, loud=loud, store=store)
     try:
         return schedule.run(steps)
     except Broken as error:

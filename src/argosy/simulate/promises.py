@@ -22,7 +22,7 @@ from argosy.run.driver import EnginePool
 from argosy.run.ladder import Penalties, locations, node_location, weight
 from argosy.run.rules import RunRules
 from argosy.simulate.engine import Commit, Engine
-from argosy.store.reader import Present, Reader
+from argosy.store import AnyStore, Present
 
 EVERY = 16
 """Steps between two recounts of the whole log."""
@@ -35,7 +35,7 @@ class Broken(AssertionError):
 class Promises:
     """Looks at one store and its engines after every step."""
 
-    def __init__(self, store: Reader, engines: list[Engine], rules: RunRules, regions: Mapping[str, Region]) -> None:
+    def __init__(self, store: AnyStore, engines: list[Engine], rules: RunRules, regions: Mapping[str, Region]) -> None:
         self.store, self.engines, self.rules, self.regions = store, engines, rules, regions
         self.calm = False
         self.steps = 0

@@ -1,13 +1,18 @@
 """Store: where jobs, runs, events, keys and decisions rest, on SQLite or PostgreSQL.
 
 The event log is the truth; the tables of jobs, runs, penalties and cordons are a fold over it (`fold`), written in the
-same transaction, and `recount` replays the log to compare. Nothing here decides anything.
+same transaction, and `recount` replays the log to compare. `MemoryStore` is the same without a database, for
+simulations. Nothing here decides anything.
 """
 
 from argosy.store.change import Change, NewRun
+from argosy.store.memory import MemoryStore
 from argosy.store.reader import Present
 from argosy.store.recount import Recount
 from argosy.store.settle import Key, Lease, NewJob
 from argosy.store.store import Store
 
-__all__ = ["Change", "Key", "Lease", "NewJob", "NewRun", "Present", "Recount", "Store"]
+AnyStore = Store | MemoryStore
+"""What the control loop works on: a database, or memory in a simulation."""
+
+__all__ = ["AnyStore", "Change", "Key", "Lease", "MemoryStore", "NewJob", "NewRun", "Present", "Recount", "Store"]

@@ -232,6 +232,11 @@ class Store(Reader):
         """Wait until this process has committed more than so many times; False when the time is over first."""
         return self.writer.wait(commits, seconds)
 
+    def wake(self) -> None:
+        """Let whoever waits look again."""
+        with self.writer.turn:
+            self.writer.turn.notify_all()
+
     def claim(self, owner: str, drivers: Sequence[str], seconds: float, *, anew: bool = False) -> list[Run]:
         """Active runs that `owner` looks after from now on: its own, and those whose lease ran out.
 
