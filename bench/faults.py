@@ -2,6 +2,9 @@
 
 python -m bench.faults --seed 7
 python -m bench.faults --seeds 0 10000 --processes 2
+python -m bench.faults --seeds 0 500 --store sqlite
+
+The stores do the same: `--both 10` runs every tenth schedule on both and compares what they did, log hash included.
 """
 
 from __future__ import annotations
@@ -13,43 +16,71 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import fields
+from functools import partial
 from multiprocessing import get_context
+from typing import get_args
 
-from argosy.simulate.faults import STEPS, run
+from argosy.simulate.faults import STEPS, Told, replay, run
 from argosy.simulate.promises import Broken
+from argosy.simulate.stores import Kind
 
 BATCH = 25
 
 
-def batch(seeds: Sequence[int], steps: int = STEPS) -> tuple[Counter[str], float, list[str]]:
-    """What so many schedules did, their CPU seconds, and what was broken."""
+def batch(
+    seeds: Sequence[int], steps: int = STEPS, store: Kind = "memory", both: int = 0
+) -> tuple[Counter[str], float, list[str]]:
+    """What so many schedules did, their CPU seconds, and what was broken; every `both`-th runs on both stores."""
     logging.disable(logging.ERROR)
     counts: Counter[str] = Counter()
     broken: list[str] = []
     begin = time.process_time()
     for seed in seeds:
         try:
-            told = run(seed, steps=steps)
+            told = run(seed, steps=steps, store=store)
+            counts.update(_counts(told))
+            if both and seed % both == 0:
+                other = run(seed, steps=steps, store="sqlite" if store == "memory" else "memory")
+                counts.update(_counts(other), compared=1)
+                broken += differences(told, other)
         except Broken as error:
             broken.append(str(error))
-            continue
         except Exception as error:
-            broken.append(f"seed {seed}: {type(error).__name__}: {error}\nreplay: python -m bench.faults --seed {seed}")
-            continue
-        counts.update(told.ended)
-        counts.update(
-            schedules=1, events=told.events, looks=told.looks, kills=told.kills, pauses=told.pauses, runs=told.runs
-        )
+            broken.append(f"seed {seed}: {type(error).__name__}: {error}\nreplay: {replay(seed, store)}")
     return counts, time.process_time() - begin, broken
 
 
-def many(first: int, after: int, *, processes: int = 2) -> tuple[Counter[str], float, list[str]]:
-    """The same over processes."""
+def _counts(told: Told) -> dict[str, int]:
+    return told.ended | {
+        "schedules": 1,
+        "events": told.events,
+        "looks": told.looks,
+        "kills": told.kills,
+        "pauses": told.pauses,
+        "runs": told.runs,
+    }
+
+
+def differences(one: Told, other: Told) -> list[str]:
+    """How a schedule differs between two stores; nothing when they are as good as each other."""
+    differ = [part.name for part in fields(one) if getattr(one, part.name) != getattr(other, part.name)]
+    differ += ["log_hash"] if one.log_hash() != other.log_hash() else []
+    if not differ:
+        return []
+    return [f"seed {one.seed}: the stores differ in {', '.join(differ)}\nreplay: {replay(one.seed, 'sqlite')}"]
+
+
+def many(
+    first: int, after: int, *, processes: int = 2, store: Kind = "memory", both: int = 0
+) -> tuple[Counter[str], float, list[str]]:
+    """The same over processes; what is found stands in the order of the seeds, however many there are."""
     parts = [range(begin, min(begin + BATCH, after)) for begin in range(first, after, BATCH)]
     counts: Counter[str] = Counter()
     seconds, broken = 0.0, []
+    one = partial(batch, store=store, both=both)
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        for found, took, wrong in pool.map(batch, parts):
+        for found, took, wrong in pool.map(one, parts):
             counts += found
             seconds += took
             broken += wrong
@@ -61,22 +92,24 @@ def main() -> int:
     parser.add_argument("--seed", type=int, help="replay this schedule and tell every step")
     parser.add_argument("--seeds", type=int, nargs=2, default=(0, 500), metavar=("FIRST", "AFTER"))
     parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--store", choices=get_args(Kind), default="memory")
+    parser.add_argument("--both", type=int, default=0, metavar="N", help="run every N-th schedule on both stores")
     given = parser.parse_args()
     if given.seed is not None:
         logging.disable(logging.ERROR)
         try:
-            told = run(given.seed, loud=True)
+            told = run(given.seed, loud=True, store=given.store)
         except Broken as error:
             print(error)
             return 1
         print(*told.trace, told.ended, told.state_hash, sep="\n")
         return 0
     begin = time.monotonic()
-    counts, seconds, broken = many(*given.seeds, processes=given.processes)
+    counts, seconds, broken = many(*given.seeds, processes=given.processes, store=given.store, both=given.both)
     print(*broken, sep="\n")
     print(", ".join(f"{number} {name}" for name, number in sorted(counts.items())))
     print(
-        f"{len(broken)} broken; {seconds:.1f} CPU s, {time.monotonic() - begin:.1f} s; "
+        f"store {given.store}: {len(broken)} broken; {seconds:.1f} CPU s, {time.monotonic() - begin:.1f} s; "
         f"{counts['events'] / max(seconds, 1e-9):,.0f} events per CPU second"
     )
     return 1 if broken else 0

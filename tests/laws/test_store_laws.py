@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -19,6 +20,29 @@ from argosy.store import Change, Lease, NewJob, NewRun, Present, Store
 from argosy.store import tables as t
 
 PLACE = NewRun(driver="d", pool="p", vendor="v", region="r", choice=0, usd_per_hour=1.5)
+
+
+def step_of(data: st.DataObject, job: Job, run: Run | None, note: dict[str, Any] | None = None) -> Change | None:
+    """A change from what was seen, that may be old, to a state that may follow it."""
+    more = note or {}
+    weights = data.draw(st.dictionaries(st.sampled_from(["pool:p", "node:p/n"]), st.floats(0, 2), max_size=1))
+    if run is None:
+        if job.run is not None or job.status not in ("PENDING", "RECOVERING"):
+            return None
+        return Change(
+            "Placed", job.id, job.version, {"status": "STARTING"}, new_run=PLACE, penalties=weights, note=more
+        )
+    status = data.draw(st.sampled_from(sorted({run.status, *RUN_STEPS[run.status]})))
+    after = {"PENDING", "STARTING"} if status not in RUN_ENDS else {"RECOVERING", *JOB_ENDS}
+    steps = sorted((JOB_STEPS[job.status] | {job.status}) & (after | {job.status}))
+    if status in RUN_ENDS:
+        steps = [step for step in steps if step in {"RECOVERING", *JOB_ENDS}]
+    steps = [step for step in steps if step != "PENDING"]
+    if not steps:
+        return None
+    token = data.draw(st.sampled_from([run.token, "stale"]))
+    fields = {"status": data.draw(st.sampled_from(steps))}
+    return Change("Step", job.id, job.version, fields, run.id, token, {"status": status}, penalties=weights, note=more)
 
 
 class StoreMachine(RuleBasedStateMachine):
@@ -55,7 +79,7 @@ class StoreMachine(RuleBasedStateMachine):
             return
         changes = []
         for job, run in data.draw(st.lists(st.sampled_from(self.seen), min_size=1, max_size=3)):
-            made = self.step(data, job, run)
+            made = step_of(data, job, run)
             if made is not None:
                 changes.append(made)
         fence = data.draw(st.sampled_from([None, *self.leases]))
@@ -67,25 +91,6 @@ class StoreMachine(RuleBasedStateMachine):
             return
         if not any(applied.done):
             assert self.store.recount().table_hash == before
-
-    def step(self, data: st.DataObject, job: Job, run: Run | None) -> Change | None:
-        """A step that exists."""
-        weights = data.draw(st.dictionaries(st.sampled_from(["pool:p", "node:p/n"]), st.floats(0, 2), max_size=1))
-        if run is None:
-            if job.run is not None or job.status not in ("PENDING", "RECOVERING"):
-                return None
-            return Change("Placed", job.id, job.version, {"status": "STARTING"}, new_run=PLACE, penalties=weights)
-        status = data.draw(st.sampled_from(sorted({run.status, *RUN_STEPS[run.status]})))
-        after = {"PENDING", "STARTING"} if status not in RUN_ENDS else {"RECOVERING", *JOB_ENDS}
-        steps = sorted((JOB_STEPS[job.status] | {job.status}) & (after | {job.status}))
-        if status in RUN_ENDS:
-            steps = [step for step in steps if step in {"RECOVERING", *JOB_ENDS}]
-        steps = [step for step in steps if step != "PENDING"]
-        if not steps:
-            return None
-        token = data.draw(st.sampled_from([run.token, "stale"]))
-        fields = {"status": data.draw(st.sampled_from(steps))}
-        return Change("Step", job.id, job.version, fields, run.id, token, {"status": status}, penalties=weights)
 
     @rule(data=st.data())
     def cancel(self, data: st.DataObject) -> None:

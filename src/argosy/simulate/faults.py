@@ -20,6 +20,7 @@ from argosy.clock import rng
 from argosy.control.loop import Control
 from argosy.control.world import ControlWorld
 from argosy.errors import ArgosyError, Conflict, OutsideError
+from argosy.model.job import Event
 from argosy.model.load import Residency
 from argosy.model.region import Region
 from argosy.model.task import Choice, PlacementRules, Recovery, Task
@@ -29,6 +30,7 @@ from argosy.simulate.engine import Engine, Faults, Site, VirtualClock
 from argosy.simulate.promises import Broken, Promises
 from argosy.simulate.stores import Killed, Kind, store_of
 from argosy.store import NewJob
+from argosy.store.rows import digest, to_text
 
 T = TypeVar("T")
 RULES = RunRules(
@@ -77,7 +79,13 @@ class Told:
     runs: int = 0
     ended: dict[str, int] = field(default_factory=dict)
     state_hash: str = ""
+    log: list[Event] = field(default_factory=list)
+    """All events."""
     trace: list[str] = field(default_factory=list)
+
+    def log_hash(self) -> str:
+        """SHA-256 over all events, to the letter."""
+        return digest([[e.number, to_text(e.at), e.kind, e.job, e.run, e.body] for e in self.log])
 
 
 class Schedule:
@@ -333,7 +341,7 @@ class Schedule:
         self._aside(self.promises.end)
         told = self.told
         told.events = sum(engine.events for engine in self.engines.values()) + self.store.steps
-        told.state_hash = self.store.recount().log_hash
+        told.state_hash, told.log = self.store.recount().log_hash, self.store.events(limit=1_000_000)
         counts = self.store.counts()
         told.ended, told.runs = counts["jobs"], sum(counts["runs"].values())
         return told
@@ -357,4 +365,9 @@ def run(
         return schedule.run(steps)
     except Broken as error:
         tale = "\n".join(schedule.told.trace)
-        raise Broken(f"{error}\nreplay: python -m bench.faults --seed {seed}\n{tale}") from error
+        raise Broken(f"{error}\nreplay: {replay(seed, store)}\n{tale}") from error
+
+
+def replay(seed: int, store: Kind = "memory") -> str:
+    """The command that runs a schedule again and tells every step."""
+    return f"python -m bench.faults --seed {seed}" + ("" if store == "memory" else f" --store {store}")
