@@ -21,8 +21,9 @@ check: setup ## Style, types and import direction
 test: check ## All tests, fast ones first
 	@uv=$(UV) && "$$uv" run --frozen pytest
 
-test-faults: setup ## 10,000 schedules of faults, 500 kill -9 of a real server on SQLite and 100 on PostgreSQL
-	@uv=$(UV) && "$$uv" run --frozen python -m bench.faults --seeds 0 10000 \
+test-faults: setup ## 10,000 schedules of faults in memory, 500 on SQLite, 500 kill -9 of a server on SQLite, 100 on PostgreSQL
+	@uv=$(UV) && "$$uv" run --frozen python -m bench.faults --seeds 0 10000 --both 100 \
+	  && "$$uv" run --frozen python -m bench.faults --seeds 0 500 --store sqlite \
 	  && ARGOSY_KILLS=500,100 "$$uv" run --frozen pytest tests/faults/test_run_kills.py
 
 docs: setup ## Write the generated pages of docs/

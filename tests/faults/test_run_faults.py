@@ -1,4 +1,4 @@
-"""Seeded schedules of faults against the real control loop and store; `make test-faults` runs twenty times as many."""
+"""Seeded schedules of faults against the real control loop and stores; `make test-faults` runs twenty times as many."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from argosy.simulate.faults import run
 from argosy.simulate.promises import Broken
 
 SCHEDULES = 500
+BOTH = 10
+"""Every tenth schedule runs on SQLite as well, and must do the same there to the letter."""
 # Each of these broke a promise once; the comment says which and why.
 KEPT = {
     0: "I1: the record was not read again behind the fence",
@@ -34,9 +36,10 @@ def test_a_schedule_is_the_same_each_time() -> None:
 
 @pytest.mark.slow
 def test_all_promises_hold_in_every_schedule() -> None:
-    counts, _, broken = many(0, SCHEDULES)
+    counts, _, broken = many(0, SCHEDULES, both=BOTH)
     assert broken == []
-    assert counts["schedules"] == SCHEDULES
+    assert counts["schedules"] == SCHEDULES + SCHEDULES // BOTH
+    assert counts["compared"] == SCHEDULES // BOTH
     # The schedules are not empty: every kind of fault happens, and most work gets done all the same.
     assert counts["kills"] > SCHEDULES
     assert counts["pauses"] > SCHEDULES / 2
@@ -75,5 +78,5 @@ def broken_by(variant: type[Control], seed: int) -> str:
 
 
 def test_a_batch_names_what_broke(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bench.faults.run", lambda seed, steps: 1 / 0)
+    monkeypatch.setattr("bench.faults.run", lambda seed, steps, store: 1 / 0)
     assert batch([7])[2] == ["seed 7: ZeroDivisionError: division by zero\nreplay: python -m bench.faults --seed 7"]

@@ -17,12 +17,12 @@ from pydantic import SecretStr
 from tests.laws.test_store_laws import step_of
 from tests.support.stores import HandClock
 
-from argosy.errors import ArgosyError
+from argosy.errors import ArgosyError, Conflict
 from argosy.model.job import Job, Run
 from argosy.model.task import Choice, Task
 from argosy.record import Record
 from argosy.simulate.faults import Told, run
-from argosy.simulate.stores import FaultyMemoryStore, FaultyStore, sqlite_in_memory, store_of
+from argosy.simulate.stores import FaultyMemoryStore, FaultyStore, Kind, sqlite_in_memory, store_of
 from argosy.store import Change, Lease, MemoryStore, NewJob, NewRun, Present, Store
 
 PLACE = NewRun(driver="d", pool="p", vendor="v", region="r", choice=0, usd_per_hour=1.5)
@@ -98,12 +98,15 @@ class Twins(RuleBasedStateMachine):
     def the_next_is_cut_off(self, point: str) -> None:
         self.cut = point
 
-    def look(self) -> None:
+    def look(self) -> list[tuple[Job, Run | None]]:
+        """Open jobs with their runs as they are now; what was seen before is remembered."""
         memory = self.stores[1]
         runs = {run.id: run for run in memory.active_runs()}
+        fresh = [(job, runs.get(job.run or "")) for job in memory.open_jobs()]
         self.stores[0].active_runs()
         self.stores[0].open_jobs()
-        self.seen = [*self.seen, *((job, runs.get(job.run or "")) for job in memory.open_jobs())][-40:]
+        self.seen = [*self.seen, *fresh][-40:]
+        return fresh
 
     @rule(number=st.integers(1, 3), key=st.sampled_from([None, "k1", "k2"]), secret=st.booleans())
     def submit(self, number: int, key: str | None, secret: bool) -> None:
@@ -115,17 +118,29 @@ class Twins(RuleBasedStateMachine):
 
     @rule(data=st.data(), old=st.booleans(), note=st.sampled_from(NOTES))
     def change(self, data: st.DataObject, old: bool, note: dict[str, Any]) -> None:
-        if not old:
-            self.look()
-        if not self.seen:
+        fresh = self.look()
+        among = self.seen if old else fresh
+        if not among:
             return
         changes = []
-        for job, seen in data.draw(st.lists(st.sampled_from(self.seen), min_size=1, max_size=3)):
+        for job, seen in data.draw(st.lists(st.sampled_from(among), min_size=1, max_size=3)):
             made = step_of(data, job, seen, note=note)
             if made is not None:
                 changes.append(made)
         fence = data.draw(st.sampled_from([None, *self.leases]))
         self.both(lambda store: store.apply(changes, owner="o", lease_seconds=5, fence=fence))
+
+    @rule(weight=st.floats(0, 2), owner=st.sampled_from(["a", "b"]))
+    def place_all(self, weight: float, owner: str) -> None:
+        """Every job that waits gets a run, so that there is something to claim, to see and to change."""
+        waiting = [job for job, _ in self.look() if job.run is None and not job.cancel]
+        changes = [
+            Change(
+                "Placed", job.id, job.version, {"status": "STARTING"}, new_run=PLACE, penalties={f"pool:{i}": weight}
+            )
+            for i, job in enumerate(waiting)
+        ]
+        self.both(lambda store: store.apply(changes, owner=owner, lease_seconds=5, fence=None))
 
     @rule(data=st.data())
     def a_step_that_does_not_exist(self, data: st.DataObject) -> None:
@@ -151,6 +166,8 @@ class Twins(RuleBasedStateMachine):
     def cancel(self, data: st.DataObject, project: str | None) -> None:
         names = data.draw(st.lists(st.sampled_from([*self.jobs, "none-1"]), min_size=1, max_size=3))
         self.both(lambda store: store.request_cancel(names, project=project))
+        for name in names:
+            self.both(lambda store, name=name: store.secrets(name))
 
     @rule(owner=st.sampled_from(["a", "b"]), anew=st.booleans(), drivers=st.sampled_from([["d"], ["e"], ["d", "e"]]))
     def claim(self, owner: str, anew: bool, drivers: list[str]) -> None:
@@ -224,7 +241,7 @@ class Twins(RuleBasedStateMachine):
 
 TestTwins = Twins.TestCase
 TestTwins.settings = settings(
-    max_examples=25, stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=15, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 
 
@@ -253,6 +270,22 @@ def test_keys_are_the_same() -> None:
         store.revoke(name)
         found.append((first, store.key(secret), store.keys(), answer(lambda s=store: s.revoke("key-9"))))  # type: ignore[misc]
     assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "memory"])
+def test_leases_are_over_at_their_last_instant(kind: Kind) -> None:
+    clock = HandClock()
+    store = store_of(kind, clock, (f"{n:08x}" for n in itertools.count(1)))
+    (job,) = store.submit([NewJob(Task(name="t"))], project="p")
+    placed = Change("Placed", job.id, job.version, {"status": "STARTING"}, new_run=PLACE)
+    store.apply([placed], owner="a", lease_seconds=5, fence=None)
+    lead = store.lease("tick", "a", 5)
+    clock.forward(5)
+    assert [run.lease_owner for run in store.claim("b", ["d"], 5)] == ["b"]
+    taken = store.lease("tick", "b", 5)
+    assert (lead and lead.epoch, taken and taken.epoch) == (1, 2)
+    with pytest.raises(Conflict):
+        store.apply([placed], owner="a", lease_seconds=5, fence=lead)
 
 
 def test_replicas_share_what_is_kept() -> None:

@@ -141,8 +141,8 @@ def _eviction_rows(program: Program) -> None:
         return
     use = world.count * world.accelerators
     may = np.array([world.ask(c).may_preempt for c in range(len(world.count))], dtype=np.bool_)
-    for p in range(len(world.capacity)):
-        flows = np.array([world.ask(c).units_per_hour is not None for c in range(len(world.count))], dtype=np.bool_)
+    flows = np.array([world.ask(c).units_per_hour is not None for c in range(len(world.count))], dtype=np.bool_)
+    for p in np.unique(world.running[world.running != NONE]).tolist():
         there = np.flatnonzero((world.running == p) & (world.rate[:, p] > 0) & ~flows)
         if not len(there):
             continue

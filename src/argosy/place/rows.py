@@ -54,8 +54,9 @@ class Rows:
         self.label.append(label)
         self.low.append(low)
         self.high.append(high)
+        assert len(values) == len(columns), "one value for each column"
         self.index.append(np.asarray(columns, dtype=np.int64))
-        self.value.append(np.broadcast_to(np.asarray(values, dtype=float), self.index[-1].shape))
+        self.value.append(np.asarray(values, dtype=float))
         self.start.append(self.start[-1] + len(self.index[-1]))
 
 

@@ -9,6 +9,13 @@ from argosy.errors import SolverError
 from argosy.place.rows import INF, Floats, Program
 
 
+class _Highs(highspy.Highs):
+    """HiGHS without the callbacks that its Python class sets up, which take as long as solving a small program."""
+
+    def __init__(self) -> None:
+        super(highspy.Highs, self).__init__()
+
+
 class Solver:
     """HiGHS with the program handed over as arrays; stays resident: a change of bounds starts from the basis."""
 
@@ -29,7 +36,7 @@ class Solver:
             whole, part = highspy.HighsVarType.kInteger, highspy.HighsVarType.kContinuous
             kinds = [whole if integer else part for integer in program.integer]
             lp.integrality_ = kinds
-        self.highs = highspy.Highs()
+        self.highs = _Highs()
         for name, value in (
             ("output_flag", False),
             ("threads", threads),

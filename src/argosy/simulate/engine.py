@@ -11,6 +11,7 @@ import heapq
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 from argosy.errors import OutsideError, StartRefused
 from argosy.model.job import ExitRecord
@@ -226,29 +227,10 @@ class Engine:
             nodes = []
             for name in self._machines(site):
                 accelerators, cpus = used.get(name, (0.0, 0.0))
-                nodes.append(
-                    Node.model_construct(
-                        id=name,
-                        ready=not down and name not in self.broken,
-                        accelerators=site.accelerators,
-                        free_accelerators=max(0.0, site.accelerators - accelerators),
-                        cpus=site.cpus,
-                        free_cpus=max(0.0, site.cpus - cpus),
-                        memory_gib=None,
-                    )
-                )
-            pools.append(
-                EnginePool.model_construct(
-                    id=site.pool,
-                    vendor=site.vendor,
-                    region=site.region,
-                    silicon=site.silicon,
-                    spot=site.spot,
-                    nodes=tuple(nodes),
-                    elastic_nodes=0,
-                    usd_per_hour=site.usd_per_hour,
-                )
-            )
+                ready = not down and name not in self.broken
+                free = max(0.0, site.accelerators - accelerators), max(0.0, site.cpus - cpus)
+                nodes.append(_node(name, ready, (site.accelerators, site.cpus), free))
+            pools.append(_pool(site, tuple(nodes)))
         self._answer("capacity")
         return tuple(pools)
 
@@ -367,14 +349,9 @@ class Engine:
         for run in runs:
             body = self.bodies.get(run)
             if body is None or body.listed_at > now:
-                found[run] = Observation.model_construct(run=run, seen="absent")
+                found[run] = _absent(run)
                 continue
-            nodes = tuple(
-                NodeSeen.model_construct(
-                    rank=rank, node=node, state="lost" if rank in body.lost else "running", exit_code=None
-                )
-                for rank, node in enumerate(body.nodes)
-            )
+            nodes = tuple(_node_seen(rank, node, rank in body.lost) for rank, node in enumerate(body.nodes))
             found[run] = Observation.model_construct(
                 run=run,
                 seen=body.state,
@@ -488,6 +465,38 @@ class Engine:
                 found.append(name)
                 room = [room[0] - accelerators, room[1] - cpus]
         return found
+
+
+# Records do not change, and there are few that differ: each is made once.
+@lru_cache(4096)
+def _node(name: str, ready: bool, whole: tuple[float, float], free: tuple[float, float]) -> Node:
+    """A machine with its accelerators and cores, all and free."""
+    return Node(
+        id=name, ready=ready, accelerators=whole[0], free_accelerators=free[0], cpus=whole[1], free_cpus=free[1]
+    )
+
+
+def _pool(site: Site, nodes: tuple[Node, ...]) -> EnginePool:
+    return EnginePool.model_construct(
+        id=site.pool,
+        vendor=site.vendor,
+        region=site.region,
+        silicon=site.silicon,
+        spot=site.spot,
+        nodes=nodes,
+        elastic_nodes=0,
+        usd_per_hour=site.usd_per_hour,
+    )
+
+
+@lru_cache(4096)
+def _node_seen(rank: int, node: str, lost: bool) -> NodeSeen:
+    return NodeSeen(rank=rank, node=node, state="lost" if lost else "running")
+
+
+@lru_cache(4096)
+def _absent(run: str) -> Observation:
+    return Observation(run=run, seen="absent")
 
 
 def _cores(order: Order) -> float:
