@@ -9,11 +9,11 @@ from argosy.errors import SolverError
 from argosy.place.rows import INF, Floats, Program
 
 
-class _Highs(highspy.Highs):
+def _highs() -> highspy.Highs:
     """HiGHS without the callbacks that its Python class sets up, which take as long as solving a small program."""
-
-    def __init__(self) -> None:
-        super(highspy.Highs, self).__init__()
+    made = highspy.Highs.__new__(highspy.Highs)
+    super(highspy.Highs, made).__init__()
+    return made
 
 
 class Solver:
@@ -36,7 +36,7 @@ class Solver:
             whole, part = highspy.HighsVarType.kInteger, highspy.HighsVarType.kContinuous
             kinds = [whole if integer else part for integer in program.integer]
             lp.integrality_ = kinds
-        self.highs = _Highs()
+        self.highs = _highs()
         for name, value in (
             ("output_flag", False),
             ("threads", threads),

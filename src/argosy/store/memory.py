@@ -40,7 +40,6 @@ from argosy.store.settle import (
     settle,
     submitted,
     submitted_body,
-    task_hash,
 )
 
 T = TypeVar("T")
@@ -108,7 +107,8 @@ class MemoryStore(MemoryReader):
 
         Conflict when the key was used for another request.
         """
-        hashes = [task_hash(job.task) for job in new]
+        dumped = [job.task.model_dump(mode="json") for job in new]
+        hashes = [digest(task) for task in dumped]
         request_hash = request_hash or digest(hashes)
 
         def work(write: Write) -> list[Job]:
@@ -123,8 +123,8 @@ class MemoryStore(MemoryReader):
                 write.event(number + i, at, "Submitted", submitted_body(to_row(dict(job))), job=job.id)
             # What is read back is what a database would give: the task that its JSON says.
             tasks = {
-                name: Task.model_validate(job.task.model_dump(mode="json"), strict=False)
-                for name, job in zip(hashes, new, strict=True)
+                name: Task.model_validate(task, strict=False)
+                for name, task in zip(hashes, dumped, strict=True)
                 if name not in kept.tasks
             }
             hidden = {job.id: dict(asked.secrets) for job, asked in zip(made, new, strict=True) if asked.secrets}

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from sqlalchemy import RowMapping
@@ -24,11 +25,13 @@ _JOB_INSTANTS = ("not_before", "created_at", "changed_at", "finished_at")
 _RUN_INSTANTS = ("lease_expires_at", "seen_at", "unreachable_since", "created_at", "started_at", "finished_at")
 
 
+@lru_cache(4096)
 def to_text(at: datetime) -> str:
     """An instant as text: UTC, microseconds, always 27 characters."""
     return (at if at.tzinfo is UTC else at.astimezone(UTC)).isoformat(timespec="microseconds")[:26] + "Z"
 
 
+@lru_cache(4096)
 def to_instant(text: str) -> datetime:
     """The instant of such a text."""
     return datetime.fromisoformat(text)
