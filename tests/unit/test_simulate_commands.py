@@ -18,9 +18,12 @@ from argosy.control import tick
 from argosy.control.protocols import Halt
 from argosy.control.tick import plan_steps
 from argosy.errors import OutsideError
+from argosy.files.traces._source import PACKAGE
+from argosy.kinds import load
 from argosy.model.placement import Assignment, Eviction, Placement, Transfer
 from argosy.model.region import Region
 from argosy.model.snapshot import PlaceAsk, PoolState, Snapshot
+from argosy.simulate.page import write
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = ROOT / "examples" / "small-fleet"
@@ -69,6 +72,149 @@ def test_bad_arguments_are_bad_input(app: typer.Typer) -> None:
         done = invoke(app, "simulate", *words)
         assert done.exit_code == 2, done.output
         assert message in done.output + done.stderr
+
+
+def problems(done) -> set[tuple[str, int, str]]:
+    assert done.exit_code == 2, done.output
+    return {(Path(p["file"]).name, p["line"], p["code"]) for p in json.loads(done.output)["problems"]}
+
+
+def test_an_option_that_means_nothing_is_not_ignored(app: typer.Typer) -> None:
+    words = ["--fleet", f"openb:{SMALL}/nodes.csv", "--trace", f"openb:{SMALL}/asks.csv", "--json"]
+    found = problems(invoke(app, "simulate", *words, "--share", "--days", "3", "--future", "x", "--policy", "best"))
+    assert found == {
+        ("--share", 0, "option.unused"),
+        ("--days", 0, "option.unused"),
+        ("--future", 0, "option.unused"),
+        ("--policy", 0, "option.unknown"),
+    }
+    busy = str(ROOT / "examples" / "busy-month")
+    found = problems(invoke(app, "simulate", busy, *words, "--policy", "random", "--work", "3"))
+    assert {name for name, _, code in found if code == "option.unused"} == {"--fleet", "--policy", "--work"}
+    assert problems(invoke(app, "simulate", busy, "--as", "model", "--json")) == {("--as", 0, "option.unused")}
+
+
+def test_everything_that_is_wrong_is_told_at_once(app: typer.Typer, tmp_path: Path) -> None:
+    """Options, the portfolio, the plan, the nodes and the asks; each in its own file."""
+    (tmp_path / "plan.json").write_text('{"format": "argosy.plan/1",\n "status"')
+    (tmp_path / "nodes.csv").write_text("id,pool,accelerators\nn0,aws-h100,-1\n")
+    (tmp_path / "asks.yaml").write_text(
+        "argosy: 1\nasks:\n  - {id: a, workload: fine-tuning, accelerators: .nan}\n"
+        "  - {id: b, workload: fine-tuning, acelerators: 8, count: 0}\n"
+    )
+    words = ["--plan", str(tmp_path / "plan.json"), "--nodes", str(tmp_path / "nodes.csv"), "--json"]
+    words += ["--jobs", str(tmp_path / "asks.yaml"), "--objective", "best", "--month", "soon"]
+    assert problems(invoke(app, "place", str(tmp_path / "absent"), *words)) == {
+        ("absent", 0, "file.missing"),
+        ("plan.json", 2, "plan.format"),
+        ("nodes.csv", 2, "trace.value"),
+        ("asks.yaml", 3, "yaml.not_finite"),
+        ("asks.yaml", 4, "field.missing"),
+        ("asks.yaml", 4, "field.unknown"),
+        ("asks.yaml", 4, "field.range"),
+        ("--objective", 0, "option.unknown"),
+        ("--month", 0, "option.month"),
+    }
+    busy = str(ROOT / "examples" / "busy-month")
+    words = ["--trace", "philly:/absent/a", "--trace", "helios:/absent/b", "--plan", "/absent/c", "--month", "soon"]
+    assert {name for name, _, _ in problems(invoke(app, "simulate", busy, *words, "--json"))} == {"--month", *"abc"}
+
+
+def test_what_does_not_fit_the_portfolio_is_told_at_its_line(app: typer.Typer, tmp_path: Path) -> None:
+    """Names that the portfolio does not know, twice the same name, and nodes: known only when all has been read."""
+    asks, nodes, startup = tmp_path / "asks.yaml", tmp_path / "nodes.csv", str(ROOT / "examples" / "startup")
+    asks.write_text(
+        "argosy: 1\nasks:\n  - {id: a, workload: fine-tuning, accelerators: 8}\n"
+        "  - id: a\n    workload: nothing\n    home: moon\n    running_in: mars\n    accelerators: 4\n"
+    )
+    found = problems(invoke(app, "place", startup, "--jobs", str(asks), "--json"))
+    assert found == {("asks.yaml", line, "place.ask") for line in (4, 5, 6, 7)}
+    nodes.write_text("id,pool,accelerators\nn0,aws-h100,8\n")
+    asks.write_text("argosy: 1\nasks:\n  - {id: a, workload: fine-tuning, accelerators: 8, running_in: aws-h100}\n")
+    found = problems(invoke(app, "place", startup, "--jobs", str(asks), "--nodes", str(nodes), "--json"))
+    assert found == {("asks.yaml", 3, "place.running_on")}
+    found = problems(invoke(app, "place", startup, "--month", "2031-01", "--json"))
+    assert found == {("--month", 0, "place.month")}
+
+
+@pytest.mark.parametrize(
+    ("fleet", "asks", "words"),
+    [
+        ("a,1000,1000,0,", "a,1,1,8,1000", "no node has an accelerator"),
+        ("a,1000,1000,8,X", "a,1,1,0,1000", "no ask wants an accelerator"),
+        ("a,1000,1000,8,X", "a,1,1,16,1000", "less than each ask wants"),
+    ],
+)
+def test_a_fleet_that_can_hold_nothing_is_no_traceback(
+    app: typer.Typer, tmp_path: Path, fleet: str, asks: str, words: str
+) -> None:
+    (tmp_path / "n.csv").write_text(f"sn,cpu_milli,memory_mib,gpu,model\n{fleet}\n")
+    (tmp_path / "a.csv").write_text(f"name,cpu_milli,memory_mib,num_gpu,gpu_milli\n{asks}\n")
+    done = invoke(app, "simulate", "--fleet", f"openb:{tmp_path}/n.csv", "--trace", f"openb:{tmp_path}/a.csv")
+    assert (done.exit_code, words in done.output + done.stderr) == (2, True), done.output
+
+
+def test_asks_larger_than_every_node_are_refused(app: typer.Typer, tmp_path: Path) -> None:
+    (tmp_path / "n.csv").write_text("sn,cpu_milli,memory_mib,gpu,model\na,99999,99999,8,X\nb,99999,99999,8,X\n")
+    (tmp_path / "a.csv").write_text("name,cpu_milli,memory_mib,num_gpu,gpu_milli\na,1,1,16,1000\n")
+    words = ["--fleet", f"openb:{tmp_path}/n.csv", "--trace", f"openb:{tmp_path}/a.csv", "--json"]
+    answer = json.loads(invoke(app, "simulate", *words, "--report", str(tmp_path / "p.html")).output)
+    assert (answer["placed"], answer["refused"], answer["allocated_fraction"]) == (0, 1, 0.0)
+
+
+RECORDED = {
+    "philly": ("timestamp,duration,num_gpus,gpu_time,cluster\n", "2017-10-03 0{i}:00:00,3600,4,0,vc\n"),
+    "helios": ("time,submit_gpu_num\n", "2020-04-01 00:{i}0:00,{i}\n"),
+    "gaia": ("arrival_time,length,cpus\n", "{i},1,4\n"),
+    "azure_llm": ("TIMESTAMP,ContextTokens,GeneratedTokens\n", "2023-11-16 18:{i}0:00,100,10\n"),
+    "mooncake": ("", '{"timestamp": {i}, "input_length": 10, "output_length": 5}\n'),
+    "servegen": ("client,t_s,rate_rps\n", "a,{i},1\n"),
+    "skypilot_spot": ("kind,nodes,campaign,zone,accelerator,t_s,value\n", "k,1,c,z,v100,{i}000,{i}\n"),
+    "gavel": ("job_type,total_steps,arrival_s,workers\n", "A3C,1000,{i},1\n"),
+}
+"""Some rows of every format that a portfolio reads."""
+
+
+@pytest.mark.parametrize("kind", sorted(RECORDED))
+def test_every_recorded_format_drives_a_portfolio(app: typer.Typer, tmp_path: Path, kind: str) -> None:
+    """As a user gives it; the same rows under columns in another order give the same answer."""
+    header, row = RECORDED[kind]
+    path = tmp_path / "t.csv"
+    (tmp_path / "isolated_throughputs.csv").write_text("gpu,job_type,workers,steps_per_s\nv100,A3C,1,0.5\n")
+    path.write_text(header + "".join(row.replace("{i}", str(i)) for i in range(1, 5)))
+    words = ["simulate", str(ROOT / "tests" / "fixtures" / "two-halls"), "--days", "0.5", "--objective", "first_fit"]
+    words += ["--trace", f"{kind}:{path}", "--json"]
+    done = invoke(app, *words)
+    assert done.exit_code == 0, done.output
+    lines = path.read_text().splitlines()
+    if header:
+        path.write_text("".join(",".join(reversed(line.split(","))) + "\n" for line in lines))
+        assert json.loads(invoke(app, *words).output) == json.loads(done.output)
+    path.write_text("".join(line + "\n" for line in lines)[:-4])
+    cut = invoke(app, *words)
+    assert (cut.exit_code, f"t.csv:{len(lines)}:" in cut.stderr or f'"line": {len(lines)}' in cut.output) == (2, True)
+
+
+def test_every_kind_of_trace_is_tried() -> None:
+    """A new format is one new file: it is to be tried as well."""
+    assert set(load(PACKAGE, "Trace")) == {*RECORDED, "openb"}
+
+
+def test_a_report_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Interrupted while writing, the page before stays and nothing else lies beside it; a folder is refused."""
+    page = tmp_path / "deep" / "page.html"
+    write("first", page)
+
+    def interrupted(self: Path, target: Path) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "replace", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            write("second", page)
+    assert (page.read_text(), [p.name for p in page.parent.iterdir()]) == ("first", ["page.html"])
+    with pytest.raises(OutsideError, match="choose another --report path"):
+        write("third", tmp_path)
 
 
 def test_place_and_explain_on_the_startup(app: typer.Typer) -> None:

@@ -92,6 +92,28 @@ def test_parquet_is_read_like_csv(tmp_path: Path) -> None:
     assert rows["cpu_milli"].to_list() == [2000, 1000]
 
 
+def test_gaia_tells_how_busy_cpus_are(tmp_path: Path) -> None:
+    """Jobs of 4 CPUs from 0.5 to 2.5, of 2 from 1.25 to 1.5 and of 1 from 2 to 9: counted by hand, hour by hour."""
+    (tmp_path / "t.csv").write_text("arrival_time,length,cpus\n1.25,0.25,2\n0.5,2,4\n2,7,1\n")
+    rates = source(f"gaia:{tmp_path}/t.csv").rates()
+    assert rates["at_seconds"].to_list() == [0.0, 3600.0, 7200.0]
+    assert rates["per_second"].to_list() == pytest.approx([2.0, 4.5, 3.0])
+
+
+def test_all_that_is_wrong_in_a_block_is_told_at_once(tmp_path: Path) -> None:
+    """Cells that are no numbers, amounts that cannot be and both in one row."""
+    (tmp_path / "t.csv").write_text("arrival_time,length,cpus\n1,x,1\n-1,2,1\n1,-2,y\n1,2,1e99\n")
+    with pytest.raises(BadInput) as caught:
+        source(f"gaia:{tmp_path}/t.csv").asks()
+    assert [(p.line, p.code, p.field) for p in caught.value.problems] == [
+        (2, "trace.cell", "length"),
+        (3, "trace.value", "arrival_time"),
+        (4, "trace.cell", "cpus"),
+        (4, "trace.value", "length"),
+        (5, "trace.value", "cpus"),
+    ]
+
+
 def test_gavel_counts_and_speeds(tmp_path: Path) -> None:
     assert source("gavel:1,2,3").counts() == {"v100": 1, "p100": 2, "k80": 3}
     with pytest.raises(BadInput, match="gavel:36,36,36"):

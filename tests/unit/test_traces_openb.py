@@ -45,7 +45,7 @@ def test_order_of_columns_does_not_matter(tmp_path: Path) -> None:
         (NODES[:-14], 3, "", ""),
         (NODES.replace("P100", ""), 2, "model", "needs a model"),
         (NODES.replace("n1", "n0"), 2, "sn", "twice"),
-        (NODES.replace(",2,", ",-2,"), 2, "gpu", "below 0"),
+        (NODES.replace(",2,", ",-2,"), 2, "gpu", "0 to 1,024 are possible"),
         (NODES.split("\n", maxsplit=1)[0], 1, "", "no rows"),
         ("", 0, "", ""),
     ],

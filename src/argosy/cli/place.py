@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-import json
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from pydantic import ValidationError
 from rich.table import Table
 
+from argosy.cli.given import Gathering, known, plan_record
+from argosy.cli.given import month as given_month
 from argosy.cli.plan import output
 from argosy.cli.problems import EXIT_NO, EXIT_OK, print_json, reported
-from argosy.errors import BadInput, OutsideError, Problem
-from argosy.files import explain as explain_fields
+from argosy.errors import BadInput, Problem
+from argosy.files.asks import Asks, asks
 from argosy.files.load import load
 from argosy.files.nodes import nodes as read_nodes
-from argosy.files.yaml_tree import decode, read
 from argosy.market.catalogue import bundled
 from argosy.model.placement import Placement
+from argosy.model.portfolio import Portfolio
 from argosy.model.snapshot import OBJECTIVES, Objective
-from argosy.model.snapshot_ask import AskFile, AskLine
 from argosy.place import place as decide
-from argosy.place.inputs import PlanRecord, snapshot
+from argosy.place.inputs import snapshot
 from argosy.settings import Settings
-from argosy.units import Month
 
 FORMAT = "argosy.place/1"
 
@@ -70,59 +69,45 @@ def decided(
     threads: int,
 ) -> Placement:
     """The placement that the arguments of a command ask for."""
-    settings = Settings(solver_threads=threads)
-    if objective not in OBJECTIVES:
-        raise BadInput(
-            [Problem("--objective", 0, 0, "option.unknown", "", f"{objective!r} is none of {', '.join(OBJECTIVES)}")]
-        )
+    settings, gather = Settings(solver_threads=threads), Gathering()
+    gather(lambda: known("objective", objective, OBJECTIVES))
+    world = gather(lambda: _world(portfolio, settings))
+    lines = None if jobs is None else gather(lambda: asks(jobs, settings))
+    record = gather(lambda: plan_record(plan))
+    at = gather(lambda: given_month(month))
+    fleet = () if nodes is None else gather(lambda: read_nodes(str(nodes)))
+    gather.done()
+    assert world is not None, "what could not be read was a problem"
+    assert fleet is not None, "what could not be read was a problem"
     wanted: Objective = next(word for word in OBJECTIVES if word == objective)
-    catalogue = bundled()
-    world = load(portfolio, settings, catalogue=catalogue).with_catalogue(catalogue)
-    lines = None if jobs is None else ask_lines(jobs, settings)
-    record = None if plan is None else PlanRecord(_json(plan), str(plan))
-    at = world.horizon.start if month is None else _month(month)
-    fleet = () if nodes is None else read_nodes(str(nodes))
-    seen = snapshot(world, at, plan=record, lines=lines, nodes=fleet, window_hours=window)
-    return decide(seen, objective=wanted, settings=settings)
-
-
-def ask_lines(path: Path, settings: Settings) -> tuple[AskLine, ...]:
-    """The asks written in a YAML file; BadInput with every problem at its line."""
-    text = decode(str(path), _bytes(path))
-    if isinstance(text, Problem):
-        raise BadInput([text])
-    tree = read(str(path), text, max_nodes=settings.max_yaml_nodes)
-    if tree.problems or tree.top is None or not isinstance(tree.top.value, dict):
-        raise BadInput(
-            tree.problems
-            or [Problem(str(path), 1, 1, "yaml.top_level", "", "the file starts with `argosy: 1` and has `asks`")]
+    try:
+        seen = snapshot(
+            world,
+            at or world.horizon.start,
+            plan=record,
+            lines=None if lines is None else lines.lines,
+            nodes=fleet,
+            window_hours=window,
         )
-    try:
-        return AskFile.model_validate(tree.top.value).asks
-    except ValidationError as error:
-        raise BadInput(explain_fields.problems(error, tree.top)) from None
+        return decide(seen, objective=wanted, settings=settings)
+    except BadInput as error:
+        raise BadInput([_located(problem, portfolio, lines, nodes) for problem in error.problems]) from None
 
 
-def _month(text: str) -> Month:
-    try:
-        return Month.parse(text)
-    except ValueError as error:
-        raise BadInput([Problem("--month", 0, 0, "option.month", "", str(error))]) from error
+def _world(portfolio: Path, settings: Settings) -> Portfolio:
+    catalogue = bundled()
+    return load(portfolio, settings, catalogue=catalogue).with_catalogue(catalogue)
 
 
-def _bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise OutsideError(f"cannot read {path}: {error.strerror or error}") from error
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(_bytes(path))
-    except ValueError as error:
-        raise BadInput([Problem(str(path), 0, 0, "plan.format", "", f"not JSON: {error}")]) from error
-    return found if isinstance(found, dict) else {}
+def _located(problem: Problem, portfolio: Path, lines: Asks | None, nodes: Path | None) -> Problem:
+    """A problem of the snapshot as one of the file that the user gave."""
+    if problem.code == "place.month":
+        return replace(problem, file="--month", field="")
+    if lines is not None and problem.field.startswith("asks."):
+        return lines.located(problem)
+    if problem.file == "nodes" and nodes is not None:
+        return replace(problem, file=str(nodes))
+    return replace(problem, file=str(portfolio)) if problem.file == "snapshot" else problem
 
 
 def _tables(answer: Placement) -> None:

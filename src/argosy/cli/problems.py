@@ -75,7 +75,7 @@ def _tell_problems(problems: Sequence[Problem], as_json: bool, next_step: str) -
         return
     for problem in problems:
         typer.echo(str(problem), err=True)
-    files = len({problem.file for problem in problems})
+    files = len({problem.file for problem in problems if not problem.file.startswith("--")})
     count = f"{len(problems)} problem{'s' if len(problems) != 1 else ''}"
     where = f" in {files} files" if files > 1 else ""
     typer.echo(f"{count}{where}; {next_step if len(problems) != 1 else next_step.replace('them', 'it')}", err=True)

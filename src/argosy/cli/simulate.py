@@ -9,10 +9,12 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from argosy.cli.given import Gathering, known
 from argosy.cli.plan import output
 from argosy.cli.problems import EXIT_NO, print_json, reported
+from argosy.cli.simulate_options import COUNTS, NODES, PORTFOLIO, SPOT, meant
 from argosy.cli.simulate_portfolio import Wanted, simulated, tables
-from argosy.clock import Clock, SystemClock
+from argosy.clock import SystemClock
 from argosy.errors import BadInput, Problem
 from argosy.files.traces._source import Source, source
 from argosy.place.packing import POLICIES
@@ -30,6 +32,7 @@ _BAD = "correct them and run the command again; docs/reference/simulate.md has t
 
 
 def simulate(
+    ctx: typer.Context,
     portfolio: Annotated[
         Path | None, typer.Argument(help="A portfolio file or folder; without one, --fleet and --trace are replayed.")
     ] = None,
@@ -99,24 +102,25 @@ def simulate(
             stands_for=stands_for,
             faults=faults,
         )
-        _portfolio(wanted, fleet, as_json, report)
+        _portfolio(wanted, ctx, as_json, report)
         return
     with reported(as_json, next_step=_BAD):
-        if not trace:
-            message = "give a portfolio, or what arrives as --trace KIND:PATH"
-            raise BadInput([Problem("--trace", 0, 0, "option.missing", "", message)])
-        if len(trace) > 1:
-            raise BadInput([Problem("--trace", 0, 0, "option.twice", "", "a fleet is replayed with one trace")])
-        arriving = source(trace[0])
-        place = None if fleet is None else source(fleet)
-        if arriving.offers("availability") and place is None:
+        arriving, place = _sources(trace, fleet)
+        what = SPOT if place is None else COUNTS if place.offers("counts") else NODES
+        gather = Gathering()
+        gather(lambda: meant(ctx, what))
+        if what == NODES:
+            gather(lambda: known("policy", policy, tuple(POLICIES)))
+        elif what == COUNTS:
+            gather(lambda: known("objective", objective or COMPLETION, QUEUE_OBJECTIVES))
+        if what != NODES:
+            gather.done()
+        if place is None:
             answer, page = _spot(arriving, work, deadline, seed)
-        elif place is None:
-            raise BadInput([Problem("--fleet", 0, 0, "option.missing", "", "say on what, as KIND:PATH")])
-        elif place.offers("counts"):
+        elif what == COUNTS:
             answer, page = _queue(place, arriving, objective or COMPLETION, days, share)
         else:
-            answer, page = _filling(place, arriving, policy, load, seed, SystemClock())
+            answer, page = _filling(place, arriving, policy, load, seed, gather)
         if report is not None:
             write(page, report)
     if as_json:
@@ -127,12 +131,27 @@ def simulate(
             typer.echo(f"report: {report}")
 
 
-def _portfolio(wanted: Wanted, fleet: str | None, as_json: bool, report: Path | None) -> None:
+def _sources(trace: list[str] | None, fleet: str | None) -> tuple[Source, Source | None]:
+    """What arrives, and on what; only spot capacity needs no fleet. BadInput with all that is missing or unknown."""
+    gather, problems = Gathering(), []
+    if not trace:
+        message = "give a portfolio, or what arrives as --trace KIND:PATH"
+        problems.append(Problem("--trace", 0, 0, "option.missing", "", message))
+    elif len(trace) > 1:
+        problems.append(Problem("--trace", 0, 0, "option.twice", "", "a fleet is replayed with one trace"))
+    arriving = gather(lambda: source(trace[0])) if trace else None
+    place = None if fleet is None else gather(lambda: source(fleet))
+    if fleet is None and arriving is not None and not arriving.offers("availability"):
+        problems.append(Problem("--fleet", 0, 0, "option.missing", "", "say on what, as KIND:PATH"))
+    if problems or gather.problems:
+        raise BadInput([*problems, *gather.problems])
+    assert arriving is not None, "an unknown kind was a problem"
+    return arriving, place
+
+
+def _portfolio(wanted: Wanted, ctx: typer.Context, as_json: bool, report: Path | None) -> None:
     with reported(as_json, next_step=_BAD):
-        if fleet is not None:
-            message = "a portfolio has its own pools; leave --fleet away, or the portfolio"
-            raise BadInput([Problem("--fleet", 0, 0, "option.both", "", message)])
-        found = simulated(wanted)
+        found = simulated(wanted, lambda: meant(ctx, PORTFOLIO))
         answer = document(found, FORMAT)
         if report is not None:
             write(portfolio_page(found), report)
@@ -178,7 +197,6 @@ def spot_document(found: list[SpotOutcome], work: float, deadline: float, seed: 
 
 
 def _queue(fleet: Source, trace: Source, objective: str, days: float | None, share: bool) -> tuple[dict[str, Any], str]:
-    _known("objective", objective, QUEUE_OBJECTIVES)
     asks = trace.asks()
     if days is not None:
         asks = asks.filter(asks["arrival_seconds"] < days * 86_400)
@@ -213,10 +231,17 @@ def queue_document(found: Queued) -> dict[str, Any]:
 
 
 def _filling(
-    fleet: Source, trace: Source, policy: str, load: float, seed: int, clock: Clock
+    fleet: Source, trace: Source, policy: str, load: float, seed: int, gather: Gathering
 ) -> tuple[dict[str, Any], str]:
-    _known("policy", policy, POLICIES)
-    found = fill(fleet.nodes(), trace.asks(), policy=policy, load=load, seed=seed, clock=clock)
+    nodes, asks = gather(fleet.nodes), gather(trace.asks)
+    gather.done()
+    assert nodes is not None, "what could not be read was a problem"
+    assert asks is not None, "what could not be read was a problem"
+    for table, option, path in ((nodes, "fleet", fleet.path), (asks, "trace", trace.path)):
+        if int(table["accelerators"].sum()) <= 0:
+            message = "no node has an accelerator" if option == "fleet" else "no ask wants an accelerator"
+            raise BadInput([Problem(path, 0, 0, "trace.no_accelerators", "", message)])
+    found = fill(nodes, asks, policy=policy, load=load, seed=seed, clock=SystemClock())
     return filling_document(found), filling_page(found)
 
 
@@ -238,12 +263,6 @@ def filling_document(outcome: Filling) -> dict[str, Any]:
         "fragmented_fraction": packed.fragmentation_milli / packed.capacity_milli,
         "placements_per_second": outcome.placements_per_second,
     }
-
-
-def _known(option: str, word: str, words: Any) -> None:
-    if word not in words:
-        message = f"{word!r} is none of {', '.join(words)}"
-        raise BadInput([Problem(f"--{option}", 0, 0, "option.unknown", "", message)])
 
 
 def _table(answer: dict[str, Any]) -> None:

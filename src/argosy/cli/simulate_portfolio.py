@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,16 +12,16 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from argosy.cli.given import Gathering, known, month, plan_record
 from argosy.cli.plan import output
-from argosy.errors import BadInput, OutsideError, Problem
+from argosy.errors import Problem
 from argosy.files.load import load
 from argosy.files.traces._source import Source, source
 from argosy.market.catalogue import bundled
-from argosy.place.inputs import PlanRecord
+from argosy.model.portfolio import Portfolio
 from argosy.settings import Settings
 from argosy.simulate.outcome import Outcome, outcome
-from argosy.simulate.run import Setup, Simulation
-from argosy.units import Month
+from argosy.simulate.run import OBJECTIVES, Setup, Simulation
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,20 +41,29 @@ class Wanted:
     faults: bool
 
 
-def simulated(wanted: Wanted) -> Outcome:
-    """Simulate; progress is shown on a terminal only."""
-    settings = Settings()
-    catalogue = bundled()
-    world = load(wanted.portfolio, settings, catalogue=catalogue).with_catalogue(catalogue)
-    asks, curve, spot = _parts(wanted.traces)
+def simulated(wanted: Wanted, meant: Callable[[], None]) -> Outcome:
+    """Simulate; progress is shown on a terminal only. `meant` raises BadInput for options that mean nothing here."""
+    settings, gather = Settings(), Gathering()
+    gather(meant)
+    gather(lambda: known("objective", wanted.objective, OBJECTIVES))
+    world = gather(lambda: _world(wanted.portfolio, settings))
+    start, plan = gather(lambda: month(wanted.month)), gather(lambda: plan_record(wanted.plan))
+    parts = gather(lambda: _parts(wanted.traces))
+    if wanted.stands_for is not None and not (parts and parts[0] is not None) and not gather.problems:
+        message = "no trace of asks was given that could stand for a workload"
+        gather.problems.append(Problem("--as", 0, 0, "option.unused", "", message))
+    gather.done()
+    assert world is not None, "what could not be read was a problem"
+    assert parts is not None, "what could not be read was a problem"
+    asks, curve, spot = parts
     setup = Setup(
         portfolio=world,
         days=wanted.days,
         seed=wanted.seed,
         objective=wanted.objective,
         load=wanted.load,
-        month=None if wanted.month is None else _month(wanted.month),
-        plan=None if wanted.plan is None else PlanRecord(_document(wanted.plan), str(wanted.plan)),
+        month=start,
+        plan=plan,
         future=wanted.future,
         asks=asks,
         asks_as=wanted.stands_for,
@@ -77,16 +85,23 @@ def simulated(wanted: Wanted) -> Outcome:
         return outcome(made.run(told))
 
 
+def _world(portfolio: Path, settings: Settings) -> Portfolio:
+    catalogue = bundled()
+    return load(portfolio, settings, catalogue=catalogue).with_catalogue(catalogue)
+
+
 def _parts(traces: Sequence[str]) -> tuple[pl.DataFrame | None, pl.DataFrame | None, pl.DataFrame | None]:
     """Asks, demand curve and spot capacity, from the traces that have them. BadInput when two give the same."""
     found: dict[str, pl.DataFrame] = {}
+    gather = Gathering()
     for text in traces:
-        trace: Source = source(text)
-        part, frame = _part(trace)
-        if part in found:
-            message = f"two traces give {part}; one is enough"
-            raise BadInput([Problem(text, 0, 0, "trace.twice", "", message)])
-        found[part] = frame
+        given = gather(lambda text=text: _part(source(text)))  # type: ignore[misc]
+        if given is not None and given[0] in found:
+            message = f"two traces give {given[0]}; one is enough"
+            gather.problems.append(Problem(text, 0, 0, "trace.twice", "", message))
+        elif given is not None:
+            found[given[0]] = given[1]
+    gather.done()
     return found.get("asks"), found.get("demand"), found.get("spot capacity")
 
 
@@ -111,23 +126,6 @@ def _with_durations(asks: pl.DataFrame, speeds: pl.DataFrame) -> pl.DataFrame:
     joined = asks.join(best, on=["work", "accelerators"], how="inner", maintain_order="left")
     seconds = (pl.col("steps") / pl.col("steps_per_second")).alias("duration_seconds")
     return joined.with_columns(seconds).select(asks.columns)
-
-
-def _month(text: str) -> Month:
-    try:
-        return Month.parse(text)
-    except ValueError as error:
-        raise BadInput([Problem("--month", 0, 0, "option.month", "", str(error))]) from error
-
-
-def _document(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_bytes())
-    except OSError as error:
-        raise OutsideError(f"cannot read {path}: {error.strerror or error}") from error
-    except ValueError as error:
-        raise BadInput([Problem(str(path), 0, 0, "plan.format", "", f"not JSON: {error}")]) from error
-    return found if isinstance(found, dict) else {}
 
 
 def tables(found: Outcome, answer: dict[str, Any]) -> None:

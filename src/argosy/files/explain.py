@@ -18,8 +18,11 @@ from argosy.files.wording import SHORT_NAME, found, listed, near, range_hint, ty
 from argosy.files.yaml_tree import Branch, Step, dotted, shown
 
 
-def problems(error: ValidationError, top: Branch) -> list[Problem]:
-    """Every error of a validation as a problem at its place, without the ones that only follow from another."""
+def problems(error: ValidationError, top: Branch, root: dict[str, Any] | None = None) -> list[Problem]:
+    """Every error of a validation as a problem at its place, without the ones that only follow from another.
+
+    `root` is the JSON Schema of the file, without references; absent means that of a portfolio.
+    """
     last = {}
     lists_with_faults: set[tuple[Step, ...]] = set()
     for detail in error.errors(include_url=False):
@@ -28,7 +31,7 @@ def problems(error: ValidationError, top: Branch) -> list[Problem]:
         # A union reports once per choice; the last one is the choice that reads text.
         last[(path, at_key, _group(detail))] = detail
     return [
-        _problem(detail, path, at_key, top)
+        _problem(detail, path, at_key, (top, root or schema()))
         for (path, at_key, _), detail in last.items()
         if not (
             detail["type"] in ("too_short", "too_long")
@@ -92,9 +95,11 @@ def _path(detail: ErrorDetails, top: Branch) -> tuple[tuple[Step, ...], bool]:
     return tuple(path), at_key
 
 
-def _problem(detail: ErrorDetails, path: tuple[Step, ...], at_key: bool, top: Branch) -> Problem:
-    kind = detail["type"]
-    node: dict[str, Any] = resolved(schema(), top.value)
+def _problem(
+    detail: ErrorDetails, path: tuple[Step, ...], at_key: bool, root: tuple[Branch, dict[str, Any]]
+) -> Problem:
+    kind, top = detail["type"], root[0]
+    node: dict[str, Any] = resolved(root[1], top.value)
     parent, branch = node, top
     for step in path:
         parent = resolved(node, branch.value)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from argosy.files.traces._table import read, refuse
+from argosy.files.traces._table import Rule, read, refuse
 from argosy.model.snapshot import NodeState
 
 
@@ -23,9 +23,10 @@ def nodes(path: str) -> tuple[NodeState, ...]:
         "memory_mib": pl.Int64,
     }
     optional = ("domain", "cpu_milli", "memory_mib")
-    table = read(path, columns, optional=optional, empty=optional)
+    rules = (
+        Rule(~pl.col("accelerators").is_between(0, 1024), "accelerators", "0 to 1024 are possible"),
+        *(Rule(pl.col(name) < 0, name, "an amount is below 0") for name in ("cpu_milli", "memory_mib")),
+    )
+    table = read(path, columns, optional=optional, empty=optional, rules=rules)
     refuse(path, table, pl.col("id").is_duplicated(), "id", "the name stands here twice")
-    refuse(path, table, ~pl.col("accelerators").is_between(0, 1024), "accelerators", "0 to 1024 are possible")
-    for name in ("cpu_milli", "memory_mib"):
-        refuse(path, table, pl.col(name) < 0, name, "an amount is below 0")
     return tuple(NodeState.model_validate(row) for row in table.select(list(columns)).iter_rows(named=True))

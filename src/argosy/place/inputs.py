@@ -10,6 +10,7 @@ P1.I  The internal price of a pool is the plan's where a plan is given. Without 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -34,13 +35,18 @@ class PlanRecord:
             message = f"this is no plan: `argosy plan --json` writes {PLAN_FORMAT} with status optimal or feasible"
             raise BadInput([Problem(name, 0, 0, "plan.format", "", message)])
         self.name = name
+        self.prices: dict[tuple[str, str], float] = {}
+        self.sizes: dict[str, float] = {}
         try:
-            self.prices = {
-                (row["pool"], row["month"]): float(row["usd_per_accelerator_hour"]) for row in document["prices"]
-            }
-            self.sizes = {row["contract"]: float(row["size"]) for row in document["decisions"] if row["signed"]}
-        except (KeyError, TypeError, ValueError) as error:
-            raise BadInput([Problem(name, 0, 0, "plan.format", "", f"the plan lacks a field: {error}")]) from error
+            for row in _rows(document, "prices"):
+                self.prices[str(row["pool"]), str(row["month"])] = _amount(row, "usd_per_accelerator_hour")
+            for row in _rows(document, "decisions"):
+                if row["signed"]:
+                    self.sizes[str(row["contract"])] = _amount(row, "size")
+        except KeyError as error:
+            raise BadInput([Problem(name, 0, 0, "plan.format", "", f"the plan lacks {error}")]) from error
+        except (TypeError, ValueError) as error:
+            raise BadInput([Problem(name, 0, 0, "plan.format", "", str(error))]) from error
 
     def price(self, pool: str, month: Month) -> float:
         """The internal price; BadInput when the plan has none for the pool in that month."""
@@ -48,6 +54,21 @@ class PlanRecord:
         if found is None:
             raise BadInput([Problem(self.name, 0, 0, "price.missing", "prices", f"no price of pool {pool} in {month}")])
         return found
+
+
+def _rows(document: Mapping[str, Any], name: str) -> Sequence[Mapping[str, Any]]:
+    rows = document[name]
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise TypeError(f"{name} is no list of objects")
+    return rows
+
+
+def _amount(row: Mapping[str, Any], name: str) -> float:
+    found = row[name]
+    if not isinstance(found, int | float) or isinstance(found, bool) or not math.isfinite(found):
+        words = " ".join(f"{key} {value}" for key, value in row.items() if key in ("pool", "month", "contract"))
+        raise ValueError(f"{name} of {words} is {found!r}, which is no number")
+    return float(found)
 
 
 def snapshot(
@@ -198,8 +219,9 @@ class _Reader:
         """BadInput for nodes of pools that hold nothing in the month."""
         unknown = sorted({node.pool for node in nodes} - pools)
         if unknown:
-            message = f"pool {unknown[0]!r} has no capacity in {self.month}; known: {', '.join(sorted(pools)[:8])}"
-            raise BadInput([Problem("nodes", 0, 0, "place.reference", "pool", message)])
+            there = f"known: {', '.join(sorted(pools)[:8])}"
+            messages = [f"pool {name!r} has no capacity in {self.month}; {there}" for name in unknown[:20]]
+            raise BadInput([Problem("nodes", 0, 0, "place.reference", "pool", message) for message in messages])
 
     def _latest(self, points: Mapping[Month, float]) -> Month | None:
         past = [m for m in points if m <= self.month]

@@ -65,7 +65,7 @@ class Packed:
     @property
     def allocated_fraction(self) -> float:
         """Share of the accelerators allocated at the end."""
-        return float(self.allocated_milli[-1] / self.capacity_milli)
+        return float(self.allocated_milli[-1] / self.capacity_milli) if len(self.allocated_milli) else 0.0
 
 
 SAMPLES = 60

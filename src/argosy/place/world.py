@@ -142,6 +142,7 @@ class _Reduction:
         for replica in snapshot.replicas:
             self.at[replica.dataset].add(replica.region)
         self.problems: dict[str, Problem] = {}
+        self.link_of: dict[tuple[str, str], Link | None] = {}
         self.ways: list[Way] = []
         self.way_of: dict[tuple[str, str], int | str] = {}
         self.pool_at = {pool.id: p for p, pool in enumerate(snapshot.pools)}
@@ -355,7 +356,10 @@ class _Reduction:
         return None
 
     def _link(self, start: str, end: str, why: str) -> Link | None:
-        link = link_between(self.snapshot.links, self.regions[start], self.regions[end])
+        key = (start, end)
+        if key not in self.link_of:
+            self.link_of[key] = link_between(self.snapshot.links, self.regions[start], self.regions[end])
+        link = self.link_of[key]
         if link is None:
             self._problem(
                 "link.missing", "links", f"{why} would move from {start} to {end}, but no link has a price for it"

@@ -31,7 +31,7 @@ from argosy.model.scenario import Scenario
 from argosy.model.snapshot import PlaceAsk
 from argosy.model.snapshot_ask import AskLine
 from argosy.place.inputs import PlanRecord, snapshot
-from argosy.simulate.capacity import Span
+from argosy.simulate.capacity import MOST_TRACE_HOURS, Span
 
 Floats = npt.NDArray[np.float64]
 
@@ -262,7 +262,11 @@ def _hourly(curve: pl.DataFrame) -> Floats:
     hour = (pl.col("at_seconds") / 3600).floor().cast(pl.Int64).alias("hour")
     by_owner = curve.group_by("owner", hour).agg(pl.col("per_second").mean())
     total = by_owner.group_by("hour").agg(pl.col("per_second").sum()).sort("hour")
-    out = np.zeros(int(total["hour"].max() or 0) + 1)  # type: ignore[arg-type]
+    last = int(total["hour"].max() or 0)  # type: ignore[arg-type]
+    if last >= MOST_TRACE_HOURS:
+        message = f"the trace goes on for {last:,} hours; at most {MOST_TRACE_HOURS:,} are read"
+        raise BadInput([Problem("--trace", 0, 0, "trace.long", "", message)])
+    out = np.zeros(last + 1)
     out[total["hour"].to_numpy()] = total["per_second"].to_numpy()
     if out.max() <= 0:
         raise BadInput([Problem("--trace", 0, 0, "trace.empty", "", "nothing arrives in this trace")])

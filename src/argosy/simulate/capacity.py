@@ -18,6 +18,7 @@ import numpy.typing as npt
 import polars as pl
 
 from argosy.clock import rng
+from argosy.errors import BadInput, Problem
 from argosy.model import effects
 from argosy.model.effects import Party, Place
 from argosy.model.portfolio import Portfolio
@@ -29,6 +30,8 @@ from argosy.units import Month
 
 Floats = npt.NDArray[np.float64]
 
+MOST_TRACE_HOURS = 200_000
+"""Longest trace that is laid out by the hour."""
 GOOD_HOURS, SCARCE_HOURS, MOST_LEFT_FRACTION = 18.0, 4.0, 0.5
 
 
@@ -218,5 +221,8 @@ def _recorded(series: pl.DataFrame, position: int, hours: int, draw: np.random.G
     if highest <= 0:
         return np.zeros(hours)
     length = max(1, int(at[-1]))
+    if length >= MOST_TRACE_HOURS:
+        message = f"the series goes on for {length:,} hours; at most {MOST_TRACE_HOURS:,} are read"
+        raise BadInput([Problem("--trace", 0, 0, "trace.long", "", message)])
     grid = value[np.clip(np.searchsorted(at, np.arange(length), side="right") - 1, 0, len(value) - 1)] / highest
     return np.asarray(np.round(grid[(np.arange(hours) + int(draw.integers(length))) % length], 6))

@@ -64,6 +64,9 @@ def arrivals(asks: pl.DataFrame, capacity_milli: int, load: float, seed: int) ->
         drop = int(np.searchsorted(np.cumsum(each[gone]), total - target)) + 1
         dropped = np.zeros(len(asks), dtype=np.bool_)
         dropped[gone[:drop]] = True
+        if dropped.all():
+            message = f"{load:g} times the capacity is less than each ask wants"
+            raise BadInput([Problem("--load", 0, 0, "option.range", "", message)])
         return once[~dropped[once]]
     parts = [once]
     while total < target:

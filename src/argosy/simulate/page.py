@@ -5,6 +5,7 @@ Uses the drawings and templates of `report`; decides only what is shown of each 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
@@ -156,10 +157,22 @@ def spot_page(found: Sequence[SpotOutcome]) -> str:
 
 
 def write(page: str, path: Path) -> None:
-    """Write the page; OutsideError when the disk refuses."""
+    """Write the page, whole or not at all; OutsideError when the disk refuses.
+
+    Cut off in the middle, or written by two at once, there is the page of one of them or the one before.
+    """
+    half = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(page, encoding="utf-8")
+        if path.exists() and not path.is_file():
+            # A pipe or /dev/stdout is written to; a folder refuses.
+            path.write_text(page, encoding="utf-8")
+            return
+        try:
+            half.write_text(page, encoding="utf-8")
+            half.replace(path)
+        finally:
+            half.unlink(missing_ok=True)
     except OSError as error:
         message = f"cannot write the report to {path}: {error.strerror or error}; choose another --report path"
         raise OutsideError(message) from error

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import gzip
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import polars as pl
 
@@ -22,18 +23,32 @@ Columns = Mapping[str, pl.DataType | type[pl.DataType]]
 Each = Callable[[pl.DataFrame], pl.DataFrame]
 
 
+class Rule(NamedTuple):
+    """What no row may be."""
+
+    wrong: pl.Expr
+    field: str
+    message: str
+
+
 def whole(block: pl.DataFrame) -> pl.DataFrame:
     """Keep all of a block."""
     return block
 
 
 def read(
-    path: str, columns: Columns, *, optional: tuple[str, ...] = (), empty: tuple[str, ...] = (), each: Each = whole
+    path: str,
+    columns: Columns,
+    *,
+    optional: tuple[str, ...] = (),
+    empty: tuple[str, ...] = (),
+    rules: Sequence[Rule] = (),
+    each: Each = whole,
 ) -> pl.DataFrame:
     """What `each` keeps of every block of the named columns, converted; with the column `line`.
 
-    `optional` columns may be absent and are null then; cells of `empty` columns may be empty. BadInput otherwise, and
-    when the file has no rows.
+    `optional` columns may be absent and are null then; cells of `empty` columns may be empty. BadInput otherwise, with
+    all cells that are not what they should be and all rows that break a rule, and when the file has no rows.
     """
     there = names(path)
     missing = [name for name in columns if name not in there and name not in optional]
@@ -51,21 +66,28 @@ def read(
     rows = 0
     for block in blocks(path, kept):
         rows += len(block)
-        parts.append(each(_checked(path, block, columns, empty)))
+        parts.append(each(_checked(path, block, columns, (empty, rules))))
     if not rows:
         raise bad(path, 1, "trace.empty", "the file has a header and no rows")
     return pl.concat(parts)
 
 
-def _checked(path: str, block: pl.DataFrame, columns: Columns, empty: tuple[str, ...]) -> pl.DataFrame:
-    """A block converted; BadInput with every cell that could not be."""
+def _checked(
+    path: str, block: pl.DataFrame, columns: Columns, may_be: tuple[tuple[str, ...], Sequence[Rule]]
+) -> pl.DataFrame:
+    """A block converted; BadInput with every cell that could not be and every row that breaks a rule."""
+    empty, rules = may_be
     kept = [name for name in columns if name in block.columns]
     made = block.select(*(_converted(block, name, columns[name]) for name in kept), LINE)
     problems = [p for name in kept for p in _bad_cells(path, block, made[name], may_be_empty=name in empty)]
+    absent = [pl.lit(None, dtype=columns[name]).alias(name) for name in columns if name not in kept]
+    made = made.with_columns(absent).select(*columns, LINE)
+    told = {(problem.line, problem.field) for problem in problems}
+    for rule in rules:
+        problems += [p for p in _broken(path, made, rule) if (p.line, p.field) not in told]
     if problems:
         raise BadInput(sorted(problems)[:SHOWN_PROBLEMS])
-    absent = [pl.lit(None, dtype=columns[name]).alias(name) for name in columns if name not in kept]
-    return made.with_columns(absent).select(*columns, LINE)
+    return made
 
 
 def text_of(path: str) -> bytes:
@@ -107,9 +129,14 @@ def _word(dtype: pl.DataType) -> str:
 
 def refuse(path: str, table: pl.DataFrame, wrong: pl.Expr, field: str, message: str) -> None:
     """BadInput with the lines on which an expression holds; nothing when it holds nowhere."""
-    lines = table.filter(wrong.fill_null(value=False))[LINE].head(SHOWN_PROBLEMS).to_list()
-    if lines:
-        raise BadInput([Problem(path, line, 0, "trace.value", field, message) for line in lines])
+    problems = _broken(path, table, Rule(wrong, field, message))
+    if problems:
+        raise BadInput(problems)
+
+
+def _broken(path: str, table: pl.DataFrame, rule: Rule) -> list[Problem]:
+    lines = table.filter(rule.wrong.fill_null(value=False))[LINE].head(SHOWN_PROBLEMS).to_list()
+    return [Problem(path, line, 0, "trace.value", rule.field, rule.message) for line in lines]
 
 
 def instants(path: str, table: pl.DataFrame, name: str) -> pl.Series:

@@ -8,10 +8,11 @@ import polars as pl
 
 from argosy.files.traces._rates import rates_of, windowed
 from argosy.files.traces._source import Source
-from argosy.files.traces._table import instants, read, refuse
+from argosy.files.traces._table import Rule, instants, read
 from argosy.model.fleet import Call, frame
 
 COLUMNS = {"TIMESTAMP": pl.String, "ContextTokens": pl.Int64, "GeneratedTokens": pl.Int64}
+RULES = tuple(Rule(pl.col(name) < 0, name, "a length is at least 0") for name in ("ContextTokens", "GeneratedTokens"))
 
 
 class Trace(Source):
@@ -21,7 +22,7 @@ class Trace(Source):
 
     def calls(self) -> pl.DataFrame:
         """One row per request, in order of time."""
-        table = read(self.path, COLUMNS, each=self._requests).sort("at", maintain_order=True)
+        table = read(self.path, COLUMNS, rules=RULES, each=self._requests).sort("at", maintain_order=True)
         return frame(
             Call,
             {
@@ -33,11 +34,9 @@ class Trace(Source):
 
     def rates(self) -> pl.DataFrame:
         """Tokens per second in windows of ten minutes."""
-        return rates_of(read(self.path, COLUMNS, each=lambda block: windowed(self._requests(block))))
+        return rates_of(read(self.path, COLUMNS, rules=RULES, each=lambda block: windowed(self._requests(block))))
 
     def _requests(self, block: pl.DataFrame) -> pl.DataFrame:
-        low = pl.min_horizontal("ContextTokens", "GeneratedTokens") < 0
-        refuse(self.path, block, low, "ContextTokens", "a length is at least 0")
         at = instants(self.path, block, "TIMESTAMP").alias("at")
         lengths = {"ContextTokens": "input_tokens", "GeneratedTokens": "output_tokens"}
         return block.with_columns(at).rename(lengths).select("at", "input_tokens", "output_tokens")

@@ -15,7 +15,7 @@ import polars as pl
 
 from argosy.errors import BadInput, Problem
 from argosy.files.traces._source import Source
-from argosy.files.traces._table import numbered, read, refuse, text_of
+from argosy.files.traces._table import Rule, numbered, read, text_of
 from argosy.model.fleet import WHOLE_MILLI, SharedThroughput, Throughput, TraceAsk, frame
 
 CHIPS = ("v100", "p100", "k80")
@@ -39,7 +39,12 @@ class Trace(Source):
     def asks(self) -> pl.DataFrame:
         """One row per job, in order of arrival."""
         columns = {"job_type": pl.String, "total_steps": pl.Float64, "arrival_s": pl.Float64, "workers": pl.Int64}
-        table = read(self.path, columns, each=self._jobs).sort("arrival_s", maintain_order=True)
+        rules = (
+            Rule(pl.col("total_steps") <= 0, "total_steps", "work is above 0"),
+            Rule(pl.col("arrival_s") < 0, "arrival_s", "time starts at 0"),
+            Rule(~pl.col("workers").is_between(1, 10**6), "workers", "1 to 1,000,000 are possible"),
+        )
+        table = read(self.path, columns, rules=rules, each=_jobs).sort("arrival_s", maintain_order=True)
         return frame(
             TraceAsk,
             {
@@ -54,18 +59,11 @@ class Trace(Source):
             },
         )
 
-    def _jobs(self, block: pl.DataFrame) -> pl.DataFrame:
-        refuse(self.path, block, pl.col("total_steps") <= 0, "total_steps", "work is above 0")
-        refuse(self.path, block, pl.col("arrival_s") < 0, "arrival_s", "time starts at 0")
-        refuse(self.path, block, pl.col("workers") < 1, "workers", "at least one")
-        return block.select("job_type", "total_steps", "arrival_s", "workers")
-
     def throughputs(self) -> pl.DataFrame:
         """Speeds alone, from the file beside the jobs. A chip that spreads a job over servers is a chip of its own."""
         path = str(self._folder() / SPEEDS)
         columns = {"gpu": pl.String, "job_type": pl.String, "workers": pl.Int64, "steps_per_s": pl.Float64}
-        table = read(path, columns)
-        refuse(path, table, pl.col("steps_per_s") < 0, "steps_per_s", "a speed is at least 0")
+        table = read(path, columns, rules=(Rule(pl.col("steps_per_s") < 0, "steps_per_s", "a speed is at least 0"),))
         return frame(
             Throughput,
             {
@@ -101,3 +99,7 @@ class Trace(Source):
 
     def _folder(self) -> Path:
         return Path(self.path).parent
+
+
+def _jobs(block: pl.DataFrame) -> pl.DataFrame:
+    return block.select("job_type", "total_steps", "arrival_s", "workers")

@@ -11,8 +11,12 @@ from typing import Literal
 import polars as pl
 
 from argosy.files.traces._source import Source
-from argosy.files.traces._table import read, refuse
+from argosy.files.traces._table import Rule, read, refuse
 from argosy.model.fleet import WHOLE_MILLI, Node, TraceAsk, frame
+
+MOST_MILLI = 10**12
+SERVER = (("cpu_milli", MOST_MILLI), ("memory_mib", MOST_MILLI), ("gpu", 1024))
+POD = (("cpu_milli", MOST_MILLI), ("memory_mib", MOST_MILLI), ("num_gpu", 10**6))
 
 
 class Trace(Source):
@@ -23,15 +27,11 @@ class Trace(Source):
     def nodes(self) -> pl.DataFrame:
         """One row per server; a server without GPUs has no silicon."""
         columns = {"sn": pl.String, "cpu_milli": pl.Int64, "memory_mib": pl.Int64, "gpu": pl.Int64, "model": pl.String}
-        table = read(self.path, columns, empty=("model",))
-        refuse(
-            self.path,
-            table,
-            (pl.col("gpu") > 0) & pl.col("model").is_null(),
-            "model",
-            "a server with GPUs needs a model",
+        rules = (
+            Rule((pl.col("gpu") > 0) & pl.col("model").is_null(), "model", "a server with GPUs needs a model"),
+            *(Rule(~pl.col(name).is_between(0, most), name, f"0 to {most:,} are possible") for name, most in SERVER),
         )
-        refuse(self.path, table, pl.min_horizontal("cpu_milli", "memory_mib", "gpu") < 0, "gpu", "an amount is below 0")
+        table = read(self.path, columns, empty=("model",), rules=rules)
         refuse(self.path, table, pl.col("sn").is_duplicated(), "sn", "the name stands here twice")
         return frame(
             Node,
@@ -55,29 +55,15 @@ class Trace(Source):
             "gpu_milli": pl.Int64,
             "gpu_spec": pl.String,
         }
-        table = read(self.path, columns, optional=("gpu_spec",), empty=("gpu_spec",))
-        share = pl.col("gpu_milli")
-        refuse(
-            self.path,
-            table,
-            pl.min_horizontal("cpu_milli", "memory_mib", "num_gpu") < 0,
-            "num_gpu",
-            "an amount is below 0",
+        many, share = pl.col("num_gpu"), pl.col("gpu_milli")
+        part = (many > 0) & ~share.is_between(1, WHOLE_MILLI)
+        rules = (
+            *(Rule(~pl.col(name).is_between(0, most), name, f"0 to {most:,} are possible") for name, most in POD),
+            Rule(part, "gpu_milli", f"a share of a GPU is 1 to {WHOLE_MILLI}"),
+            Rule((many > 1) & ~part & (share != WHOLE_MILLI), "gpu_milli", "several GPUs cannot be shared"),
         )
-        refuse(
-            self.path,
-            table,
-            (pl.col("num_gpu") > 0) & ((share < 1) | (share > WHOLE_MILLI)),
-            "gpu_milli",
-            f"a share of a GPU is 1 to {WHOLE_MILLI}",
-        )
-        refuse(
-            self.path,
-            table,
-            (pl.col("num_gpu") > 1) & (share != WHOLE_MILLI),
-            "gpu_milli",
-            "several GPUs cannot be shared",
-        )
+        table = read(self.path, columns, optional=("gpu_spec",), empty=("gpu_spec",), rules=rules)
+        refuse(self.path, table, pl.col("name").is_duplicated(), "name", "the name stands here twice")
         return frame(
             TraceAsk,
             {

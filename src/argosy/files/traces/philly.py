@@ -10,8 +10,10 @@ from typing import Literal
 import polars as pl
 
 from argosy.files.traces._source import Source
-from argosy.files.traces._table import instants, numbered, read, refuse
+from argosy.files.traces._table import Rule, instants, numbered, read
 from argosy.model.fleet import WHOLE_MILLI, TraceAsk, frame
+
+MOST_ACCELERATORS = 10**6
 
 
 class Trace(Source):
@@ -22,7 +24,11 @@ class Trace(Source):
     def asks(self) -> pl.DataFrame:
         """One row per job, in order of arrival; the virtual cluster is the owner."""
         columns = {"timestamp": pl.String, "duration": pl.Float64, "num_gpus": pl.Int64, "cluster": pl.String}
-        table = read(self.path, columns, each=self._jobs).sort("at", maintain_order=True)
+        rules = (
+            Rule(pl.col("duration") < 0, "duration", "a run time is at least 0"),
+            Rule(~pl.col("num_gpus").is_between(0, MOST_ACCELERATORS), "num_gpus", "0 to 1,000,000 are possible"),
+        )
+        table = read(self.path, columns, rules=rules, each=self._jobs).sort("at", maintain_order=True)
         return frame(
             TraceAsk,
             {
@@ -38,7 +44,5 @@ class Trace(Source):
         )
 
     def _jobs(self, block: pl.DataFrame) -> pl.DataFrame:
-        refuse(self.path, block, pl.col("duration") < 0, "duration", "a run time is at least 0")
-        refuse(self.path, block, pl.col("num_gpus") < 0, "num_gpus", "at least 0")
         at = instants(self.path, block, "timestamp").alias("at")
         return block.with_columns(at).select("at", "duration", "num_gpus", "cluster")

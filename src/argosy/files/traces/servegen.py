@@ -7,7 +7,7 @@ from typing import Literal
 import polars as pl
 
 from argosy.files.traces._source import Source
-from argosy.files.traces._table import read, refuse
+from argosy.files.traces._table import Rule, read
 from argosy.model.fleet import Rate, frame
 
 
@@ -19,9 +19,10 @@ class Trace(Source):
     def rates(self) -> pl.DataFrame:
         """One row per client and window, by client and time."""
         columns = {"client": pl.String, "t_s": pl.Float64, "rate_rps": pl.Float64}
-        table = read(self.path, columns, each=self._windows).sort("client", "t_s", maintain_order=True)
+        rules = tuple(Rule(pl.col(name) < 0, name, "at least 0") for name in ("t_s", "rate_rps"))
+        table = read(self.path, columns, rules=rules, each=_windows).sort("client", "t_s", maintain_order=True)
         return frame(Rate, {"owner": table["client"], "at_seconds": table["t_s"], "per_second": table["rate_rps"]})
 
-    def _windows(self, block: pl.DataFrame) -> pl.DataFrame:
-        refuse(self.path, block, pl.min_horizontal("t_s", "rate_rps") < 0, "rate_rps", "at least 0")
-        return block.select("client", "t_s", "rate_rps")
+
+def _windows(block: pl.DataFrame) -> pl.DataFrame:
+    return block.select("client", "t_s", "rate_rps")

@@ -10,7 +10,7 @@ from typing import Literal
 import polars as pl
 
 from argosy.files.traces._source import Source
-from argosy.files.traces._table import read, refuse
+from argosy.files.traces._table import Rule, read
 from argosy.model.fleet import Availability, frame
 
 NAMES = ("kind", "nodes", "campaign", "zone", "accelerator")
@@ -24,13 +24,13 @@ class Trace(Source):
     def availability(self) -> pl.DataFrame:
         """One row per measurement; a series is named kind/nodes/campaign/zone/accelerator."""
         columns = {**dict.fromkeys(NAMES, pl.String), "t_s": pl.Float64, "value": pl.Float64}
-        table = read(self.path, columns, each=self._points).sort("series", "t_s", maintain_order=True)
+        rules = tuple(Rule(pl.col(name) < 0, name, "at least 0") for name in ("t_s", "value"))
+        table = read(self.path, columns, rules=rules, each=_points).sort("series", "t_s", maintain_order=True)
         return frame(
             Availability,
             {"series": table["series"], "at_seconds": table["t_s"], "accelerators": table["value"]},
         )
 
-    def _points(self, block: pl.DataFrame) -> pl.DataFrame:
-        refuse(self.path, block, pl.min_horizontal("t_s", "value") < 0, "value", "at least 0")
-        series = pl.concat_str(NAMES, separator="/").alias("series")
-        return block.select(series, "t_s", "value")
+
+def _points(block: pl.DataFrame) -> pl.DataFrame:
+    return block.select(pl.concat_str(NAMES, separator="/").alias("series"), "t_s", "value")

@@ -1,0 +1,38 @@
+"""Which options of `argosy simulate` mean something for what is simulated; the others are bad input, not ignored."""
+
+from __future__ import annotations
+
+import typer
+
+from argosy.errors import BadInput, Problem
+
+PORTFOLIO, NODES, COUNTS, SPOT = "a portfolio", "a fleet of nodes", "a fleet of counts", "spot capacity"
+_ONLY = {
+    "policy": (NODES,),
+    "objective": (PORTFOLIO, COUNTS),
+    "load": (PORTFOLIO, NODES),
+    "days": (PORTFOLIO, COUNTS),
+    "month": (PORTFOLIO,),
+    "plan": (PORTFOLIO,),
+    "future": (PORTFOLIO,),
+    "stands_for": (PORTFOLIO,),
+    "faults": (PORTFOLIO,),
+    "share": (COUNTS,),
+    "work": (SPOT,),
+    "deadline": (SPOT,),
+    "fleet": (NODES, COUNTS),
+}
+"""Options that do not go with everything that can be simulated, and with what they go."""
+
+
+def meant(ctx: typer.Context, what: str) -> None:
+    """BadInput with every option that was given and means nothing for `what`."""
+    problems = []
+    for parameter in ctx.command.params:
+        name = str(parameter.name)
+        told = ctx.get_parameter_source(name)
+        if told is not None and told.name == "COMMANDLINE" and name in _ONLY and what not in _ONLY[name]:
+            message = f"{what} does not use it, {' and '.join(_ONLY[name])} would; leave it away"
+            problems.append(Problem(parameter.opts[0], 0, 0, "option.unused", "", message))
+    if problems:
+        raise BadInput(problems)
