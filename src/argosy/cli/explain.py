@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.console import Console
 
 from argosy.cli.connect import Data, Server
 from argosy.cli.explain_job import explain_job
-from argosy.cli.place import decided
+from argosy.cli.place import seen_and_decided
 from argosy.cli.problems import EXIT_NO, EXIT_OK, print_json, reported
 from argosy.errors import BadInput, Problem
 from argosy.model.placement import Placement
 from argosy.place.explain import explanation
+from argosy.place.remedy import tried, words
 
 
 def explain(
@@ -41,12 +44,15 @@ def explain(
         explain_job(ask, server, data, as_json)
     with reported(as_json, next_step="correct them and run the command again"):
         assert portfolio is not None
-        answer = decided(portfolio, jobs, nodes, plan, month, objective, window, 1)
+        seen, answer, decide = seen_and_decided(portfolio, jobs, nodes, plan, month, objective, window, 1)
         found = _known(answer, ask)
+        with Console(stderr=True).status("trying what would unblock it"):
+            followed = tried(seen, answer, ask, decide)
+        found["tried"] = [asdict(row) for row in followed]
     if as_json:
         print_json(found)
     else:
-        typer.echo("\n".join(explanation(answer, ask)))
+        typer.echo("\n".join([*explanation(answer, ask), *(f"  {words(row)}" for row in followed)]))
     raise typer.Exit(EXIT_NO if found["unplaced"] else EXIT_OK)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -20,9 +21,10 @@ from argosy.files.nodes import nodes as read_nodes
 from argosy.market.catalogue import bundled
 from argosy.model.placement import Placement
 from argosy.model.portfolio import Portfolio
-from argosy.model.snapshot import OBJECTIVES, Objective
+from argosy.model.snapshot import OBJECTIVES, Objective, Snapshot
 from argosy.place import place as decide
 from argosy.place.inputs import snapshot
+from argosy.place.remedy import Decide
 from argosy.settings import Settings
 
 FORMAT = "argosy.place/1"
@@ -69,6 +71,21 @@ def decided(
     threads: int,
 ) -> Placement:
     """The placement that the arguments of a command ask for."""
+    _, answer, _ = seen_and_decided(portfolio, jobs, nodes, plan, month, objective, window, threads)
+    return answer
+
+
+def seen_and_decided(
+    portfolio: Path,
+    jobs: Path | None,
+    nodes: Path | None,
+    plan: Path | None,
+    month: str | None,
+    objective: str,
+    window: float,
+    threads: int,
+) -> tuple[Snapshot, Placement, Decide]:
+    """The world that the arguments of a command speak of, its placement, and how another one would be placed."""
     settings, gather = Settings(solver_threads=threads), Gathering()
     gather(lambda: known("objective", objective, OBJECTIVES))
     world = gather(lambda: _world(portfolio, settings))
@@ -89,7 +106,8 @@ def decided(
             nodes=fleet,
             window_hours=window,
         )
-        return decide(seen, objective=wanted, settings=settings)
+        again: Decide = partial(decide, objective=wanted, settings=settings)
+        return seen, again(seen), again
     except BadInput as error:
         raise BadInput([_located(problem, portfolio, lines, nodes) for problem in error.problems]) from None
 

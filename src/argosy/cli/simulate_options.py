@@ -33,6 +33,8 @@ def meant(ctx: typer.Context, what: str) -> None:
         told = ctx.get_parameter_source(name)
         if told is not None and told.name == "COMMANDLINE" and name in _ONLY and what not in _ONLY[name]:
             message = f"{what} does not use it, {' and '.join(_ONLY[name])} would; leave it away"
+            if name == "fleet" and what == PORTFOLIO:
+                message = "a portfolio has its own pools; leave --fleet away, or the portfolio"
             problems.append(Problem(parameter.opts[0], 0, 0, "option.unused", "", message))
     if problems:
         raise BadInput(problems)

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from argosy.cli.given import Gathering, known, month, plan_record
+from argosy.cli.given import Gathering, month, plan_record
 from argosy.cli.plan import output
 from argosy.errors import Problem
 from argosy.files.load import load
@@ -21,7 +21,7 @@ from argosy.market.catalogue import bundled
 from argosy.model.portfolio import Portfolio
 from argosy.settings import Settings
 from argosy.simulate.outcome import Outcome, outcome
-from argosy.simulate.run import OBJECTIVES, Setup, Simulation
+from argosy.simulate.run import Setup, Simulation, check_objective
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ def simulated(wanted: Wanted, meant: Callable[[], None]) -> Outcome:
     """Simulate; progress is shown on a terminal only. `meant` raises BadInput for options that mean nothing here."""
     settings, gather = Settings(), Gathering()
     gather(meant)
-    gather(lambda: known("objective", wanted.objective, OBJECTIVES))
+    gather(lambda: check_objective(wanted.objective))
     world = gather(lambda: _world(wanted.portfolio, settings))
     start, plan = gather(lambda: month(wanted.month)), gather(lambda: plan_record(wanted.plan))
     parts = gather(lambda: _parts(wanted.traces))

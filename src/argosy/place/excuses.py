@@ -76,8 +76,12 @@ class Reasons:
             where = ", ".join(name for name, _ in rows[:4]) + (f" and {len(rows) - 4} more" if len(rows) > 4 else "")
             remedy = _OBSTACLE_REMEDY[rule]
             found.append(Excuse(subject=ask.id, rule=rule, limit=f"{where}: {rows[0][1]}", remedy=remedy))
-        for p in np.flatnonzero(world.rate[c] > 0).tolist():
+        few = self._too_few_domains(c)
+        for p in [] if few else np.flatnonzero(world.rate[c] > 0).tolist():
             found += self._pool(c, p)
+        if few:
+            # Nothing that is done in one pool would help.
+            return (*few, *sorted(found, key=lambda e: (_NEAR.index(e.rule), e.short or 0.0)))
         return tuple(sorted(found, key=lambda e: (_NEAR.index(e.rule), e.short or 0.0)))
 
     def _pool(self, c: int, p: int) -> list[Excuse]:
@@ -89,12 +93,11 @@ class Reasons:
             return [Excuse(subject=ask.id, rule="fragmented", limit=words, remedy=remedy)]
         if self._dear(c, p):
             return [self._price(c, p)]
-        pool, size = world.snapshot.pools[p], float(world.accelerators[c])
+        size = float(world.accelerators[c])
         free = max(0.0, float(world.most[p] - self.use[p]))
         if size > free + SMALL:
-            offer = pool.usd_per_accelerator_hour + float(self.solution.scarcity[p])
             fits = size <= world.most[p] + SMALL
-            bid = f", or bid above {offer:,.2f} USD per accelerator-hour" if fits else ", or ask for a smaller gang"
+            bid = self._bid(c, p) if fits else ", or ask for a smaller gang"
             return [
                 Excuse(
                     subject=ask.id,
@@ -108,7 +111,7 @@ class Reasons:
             ]
         return (
             self._limits(c, p)
-            or self._too_few_domains(c, p)
+            or self._all_or_none(c, p)
             or [
                 Excuse(
                     subject=ask.id,
@@ -118,6 +121,22 @@ class Reasons:
                 )
             ]
         )
+
+    def _bid(self, c: int, p: int) -> str:
+        """The least value at which it could outbid what runs there, by the prices of scarcity, which may be too low."""
+        ask, hours = self.world.ask(c), self.world.snapshot.window_hours
+        rate, begin = float(self.world.rate[c, p]), float(self.world.delay[c, p])
+        busy = max(0.0, hours - begin)
+        if ask.remaining_units is not None:
+            busy = min(busy, ask.remaining_units / rate)
+        if self.world.objective != "value" or busy <= 0:
+            return ""
+        short = -float(self.solution.net[c, p]) * hours
+        if short <= SMALL:
+            return ", or raise its value"
+        bid = ask.usd_per_unit + short / (busy * rate)
+        change = f"from {ask.usd_per_unit:,.2f} to {bid:,.2f} USD per reference accelerator-hour at least"
+        return f", or raise its value {change}"
 
     def _dear(self, c: int, p: int) -> bool:
         """Whether one more there would lose money even if nobody else wanted anything."""
@@ -130,13 +149,22 @@ class Reasons:
         world, ask, price = self.world, self.world.ask(c), self.world.snapshot.pools[p].usd_per_accelerator_hour
         value = float(world.rate[c, p] * ask.usd_per_unit / world.accelerators[c])
         short = price - value if value < price else None
+        words = f"an accelerator-hour is worth {value:,.2f} USD to it and costs {price:,.2f}"
+        remedy = "raise its value, wait for a lower internal price, or keep it running longer than the window"
+        if short is None:
+            words += "; moving data, waiting for it and restarting take the rest"
+        free, size = max(0.0, float(world.most[p] - self.use[p])), float(world.accelerators[c])
+        if size > world.most[p] + SMALL:
+            # To bid more would not help alone.
+            words += f", and {size:g} are wanted where there are {world.most[p]:g}"
+            remedy = f"raise its value and add {size - free:g} accelerators there"
         return Excuse(
             subject=ask.id,
             rule="price",
-            limit=f"{self.ids[p]}: an accelerator-hour is worth {value:,.2f} USD to it and costs {price:,.2f}",
+            limit=f"{self.ids[p]}: {words}",
             short=short,
             unit=None if short is None else "USD per accelerator-hour",
-            remedy="raise its value, wait for a lower internal price, or keep it running longer than the window",
+            remedy=remedy,
         )
 
     def _limits(self, c: int, p: int) -> list[Excuse]:
@@ -160,20 +188,37 @@ class Reasons:
                 )
         return found
 
-    def _too_few_domains(self, c: int, p: int) -> list[Excuse]:
-        """P1.H, where nothing runs because it could not run in enough failure domains."""
+    def _too_few_domains(self, c: int) -> list[Excuse]:
+        """P1.H, where it could not run in enough failure domains whatever were free."""
+        spread, ask = self.world.ask(c).spread, self.world.ask(c)
+        if spread is None or spread.min_domains <= 1:
+            return []
+        names = self.solution.program.apart[c]
+        if len(names) >= spread.min_domains:
+            return []
+        return [
+            Excuse(
+                subject=ask.id,
+                rule="P1.H",
+                limit=f"replicas must run in {spread.min_domains} {spread.over}s or none at all, {len(names)} are open "
+                f"to it{': ' if names else ''}{', '.join(names)}",
+                short=float(spread.min_domains - len(names)),
+                unit=f"{spread.over}s",
+                remedy=REMEDY["P1.H"],
+            )
+        ]
+
+    def _all_or_none(self, c: int, p: int) -> list[Excuse]:
+        """P1.H, where nothing runs because enough failure domains are open to it and too few of them have room."""
         spread, ask = self.world.ask(c).spread, self.world.ask(c)
         if spread is None or spread.min_domains <= 1 or self.solution.share[c].sum() > SMALL:
             return []
-        open_to = len(self.solution.program.apart[c])
         return [
             Excuse(
                 subject=ask.id,
                 rule="P1.H",
                 limit=f"{self.ids[p]}: replicas must run in {spread.min_domains} {spread.over}s or none at all, "
-                f"{open_to} are open to it",
-                short=float(spread.min_domains - open_to) if open_to < spread.min_domains else None,
-                unit=f"{spread.over}s" if open_to < spread.min_domains else None,
+                "and too few of them have room",
                 remedy=REMEDY["P1.H"],
             )
         ]

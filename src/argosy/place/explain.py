@@ -33,8 +33,12 @@ def explanation(placement: Placement, ask: str) -> list[str]:
             )
         if row.runner_up is not None and row.runner_up_loss_usd_per_hour is not None:
             loss = row.runner_up_loss_usd_per_hour
-            worse = f"{loss:,.2f} USD per hour worse in all" if loss >= CENT else "in all it is as good, and taken"
-            lines.append(f"  Not {row.runner_up}: {row.why_not}; {worse}.")
+            worse = f"{row.why_not}; {loss:,.2f} USD per hour worse in all"
+            if loss < CENT:
+                # Scarcity evens out what it would gain there: one of equals was taken.
+                alike = str(row.why_not).startswith("it is as good")
+                worse = str(row.why_not) if alike else f"{row.why_not}; in all it is as good"
+            lines.append(f"  Not {row.runner_up}: {worse}.")
         else:
             lines.append("  No other pool could run it.")
     for transfer in placement.transfers:

@@ -108,7 +108,8 @@ class _Reader:
 
     def _priced(self, c: int, p: int) -> float:
         """USD per hour that the limits which one ask takes from are worth to others."""
-        return float(self.world.gain[c, p] / self.world.snapshot.window_hours - self.solution.net[c, p])
+        hourly = self.world.gain[c, p] / self.world.snapshot.window_hours - self.solution.copy[c, p]
+        return float(hourly - self.solution.net[c, p])
 
     def limits(self) -> list[LimitUse]:
         """All rows that bind several pools or classes together."""
@@ -170,7 +171,9 @@ class _Reader:
         scarce = self._priced(c, other) - self._priced(c, p)
         work = float(world.rate[c, p] - world.rate[c, other]) * world.ask(c).usd_per_unit
         wait = float(world.delay[c, other] - world.delay[c, p])
+        copy = float(self.solution.copy[c, other] - self.solution.copy[c, p])
         parts = {
+            "copy": (copy, f"a copy of its data there would cost {copy * world.snapshot.window_hours:,.2f} USD first"),
             "price": (price, f"its accelerators cost {price:,.2f} USD per hour more"),
             "scarcity": (scarce, f"others want it more: {scarce:,.2f} USD per hour"),
             "work": (work, f"the work done there is worth {work:,.2f} USD per hour less"),

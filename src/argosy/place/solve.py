@@ -36,7 +36,10 @@ class Solution:
     duals: Floats
     """(limits,) dual of each limit for each unit and hour, USD; 0 for fair objectives and cost."""
     net: Floats
-    """(C, P) gain per hour of one ask less the price of every limit it takes from; -inf where it may not run."""
+    """(C, P) gain per hour of one ask less the price of every limit it takes from and of copies that it would be the
+    first to need; -inf where it may not run."""
+    copy: Floats
+    """(C, P) USD per hour of those copies; 0 where its data is or has been ordered."""
 
     @property
     def share(self) -> Floats:
@@ -97,20 +100,35 @@ def _whole(program: Program, settings: Settings, gap: float) -> Solution | None:
     if not solver.run():
         return replace(found, gap=reached)
     hours, rows = program.world.snapshot.window_hours, solver.duals()
-    own = np.zeros(len(program.world.count))
+    own, copied = np.zeros(len(program.world.count)), np.zeros(len(program.cell[0]))
     for r, (rule, c) in enumerate(program.rows.label):
         if rule == "P1.A":
             own[c] = rows[r]
-    # What a column would add beside its price for the class itself: all other prices are in it.
+        elif rule == "P1.D":
+            mine = program.rows.index[r][:-1]
+            copied[mine] += program.rows.value[r][:-1] * rows[r]
+    # What a column would add beside its price for the class itself: all other prices are in it. The relaxation shares
+    # the price of a copy out over readers there could be; a real first reader pays all of it, and the next nothing.
     net, (of, pool) = np.full(program.world.rate.shape, -np.inf), program.cell
-    net[of, pool] = (solver.reduced()[: len(of)] + program.world.weigh[of, pool] * own[of]) / hours
+    net[of, pool] = (solver.reduced()[: len(of)] + program.world.weigh[of, pool] * own[of] + copied) / hours
     return replace(
         found,
         gap=reached,
         scarcity=np.maximum(0.0, rows[program.pool_rows()]) / hours,
         duals=np.abs(rows[[limit.row for limit in program.limits]]) / hours,
-        net=net,
+        net=net - found.copy,
     )
+
+
+def _copies(program: Program, columns: Floats) -> Floats:
+    """(C, P) USD per hour of the copies that are not ordered and that one ask would need."""
+    world = program.world
+    ordered = columns[program.first_z : program.first_unmet] > 0.5
+    copy = np.zeros(world.rate.shape)
+    for c, row in enumerate(world.needs):
+        for p, ways in enumerate(row):
+            copy[c, p] = sum(world.ways[w].usd for w in ways if not ordered[w])
+    return copy / world.snapshot.window_hours
 
 
 def drawn(program: Program, columns: Floats) -> Floats:
@@ -136,9 +154,10 @@ def drawn(program: Program, columns: Floats) -> Floats:
 def _plain(program: Program, columns: Floats, value: float) -> Solution:
     """A solution without prices."""
     world = program.world
-    net = np.where(world.rate > 0, world.gain / world.snapshot.window_hours, -np.inf)
+    copy = _copies(program, columns)
+    net = np.where(world.rate > 0, world.gain / world.snapshot.window_hours - copy, -np.inf)
     scarcity, duals = np.zeros(len(world.capacity)), np.zeros(len(program.limits))
-    return Solution(program, columns, value, 0.0, scarcity, duals, np.asarray(net))
+    return Solution(program, columns, value, 0.0, scarcity, duals, np.asarray(net), copy)
 
 
 def _cost(program: Program, columns: Floats) -> float:

@@ -132,6 +132,16 @@ class VirtualClock:
         return self.hours * 3600
 
 
+def check_objective(objective: str) -> None:
+    """BadInput when a portfolio cannot be decided by it."""
+    if objective not in OBJECTIVES:
+        message = (
+            f"{objective!r} is none of {', '.join(OBJECTIVES)}; fair objectives give shares of time, which "
+            "the rounds of a queue carry out (--fleet with counts)"
+        )
+        raise BadInput([Problem("--objective", 0, 0, "simulate.objective", "", message)])
+
+
 class Simulation:
     """One run of a portfolio. Made, run once, read."""
 
@@ -139,12 +149,7 @@ class Simulation:
         """BadInput when the portfolio cannot be simulated as asked."""
         self.setup, self.settings = setup, settings or Settings()
         portfolio = setup.portfolio
-        if setup.objective not in OBJECTIVES:
-            message = (
-                f"{setup.objective!r} is none of {', '.join(OBJECTIVES)}; fair objectives give shares of time, which "
-                "the rounds of a queue carry out (--fleet with counts)"
-            )
-            raise BadInput([Problem("--objective", 0, 0, "simulate.objective", "", message)])
+        check_objective(setup.objective)
         start = setup.month or portfolio.horizon.start
         at = portfolio.horizon.index(start)
         if not 0 <= at < portfolio.horizon.months:
