@@ -32,8 +32,8 @@ docs: setup ## Write the generated pages of docs/
 bench-plan: setup ## The planning benchmark, short form
 	@uv=$(UV) && "$$uv" run --frozen python -m bench.plan --short
 
-bench-place: setup ## The placement and simulation benchmarks on the shared traces, short form
-	@uv=$(UV) && "$$uv" run --frozen python -m bench.place --short \
+bench-place: setup ## The placement, transfer and simulation benchmarks on the shared traces, short form
+	@uv=$(UV) && "$$uv" run --frozen python -m bench.place --short && "$$uv" run --frozen python -m bench.transfer \
 	  && "$$uv" run --frozen python -m bench.policy --short && "$$uv" run --frozen python -m bench.simulate --short
 
 bench-run: setup ## The control plane: submitting, placing, ticks, listing, fault schedules, recovery

@@ -105,7 +105,10 @@ def main() -> None:
         return
     ways = links()
     price = {link.end: link.usd_per_gib for link in ways}
-    print("\n2 TiB in aws:us-east-1, asks of 8 accelerators that read all of it; a window of 36 hours\n")
+    print("\n2 TiB in aws:us-east-1, asks of 8 accelerators that read all of it; a window of 36 hours")
+    print(
+        "Nothing is published for this; beside it the same decision where every ask reads across the link by itself.\n"
+    )
     print(
         "| readers | copies ordered | egress, USD | longest copy, h | value, USD | direct: egress | direct: value | s |"
     )

@@ -98,19 +98,56 @@ def test_money_is_scale_free(snapshot: Snapshot, factor: float) -> None:
     assert abs(one * factor - other) <= 1e-5 * max(1.0, abs(other))
 
 
-@settings(max_examples=60, deadline=None)
-@given(snapshot=worlds())
-def test_a_higher_price_never_brings_more_use_or_more_value(snapshot: Snapshot) -> None:
-    """Monotone: raise one pool's price where nothing runs yet."""
-    waiting = snapshot.model_copy(
-        update={"asks": tuple(a.model_copy(update={"running_in": None}) for a in snapshot.asks)}
-    )
-    dearer = waiting.model_copy(
-        update={"pools": (waiting.pools[0].model_copy(update={"usd_per_accelerator_hour": 99.0}), *waiting.pools[1:])}
-    )
-    before, now = place(waiting), place(dearer)
+def waits(snapshot: Snapshot) -> Snapshot:
+    """The same with nothing running."""
+    return snapshot.model_copy(update={"asks": tuple(a.model_copy(update={"running_in": None}) for a in snapshot.asks)})
+
+
+@settings(max_examples=80, deadline=None)
+@given(snapshot=worlds(), which=st.integers(0, 2), more=st.sampled_from([1, 4, 99]))
+def test_a_higher_price_never_brings_more_use_or_more_value(snapshot: Snapshot, which: int, more: int) -> None:
+    """Monotone: raise any pool's price where nothing runs yet, a little or out of reach."""
+    snapshot, p = waits(snapshot), which % len(snapshot.pools)
+    pool = snapshot.pools[p]
+    dearer = pool.model_copy(update={"usd_per_accelerator_hour": pool.usd_per_accelerator_hour + more})
+    before = place(snapshot)
+    now = place(snapshot.model_copy(update={"pools": (*snapshot.pools[:p], dearer, *snapshot.pools[p + 1 :])}))
     assert now.objective_value <= before.objective_value + 1e-6
-    assert now.pools[0].used_accelerators <= before.pools[0].used_accelerators + 1e-6
+    assert now.pools[p].used_accelerators <= before.pools[p].used_accelerators + 1e-6
+
+
+@settings(max_examples=60, deadline=None)
+@given(snapshot=worlds(), more=st.integers(1, 16))
+def test_more_accelerators_or_asks_never_bring_less_value(snapshot: Snapshot, more: int) -> None:
+    """Monotone: what is there may be left alone."""
+    snapshot = waits(snapshot)
+    pool = snapshot.pools[0]
+    wider = pool.model_copy(update={"own_accelerators": pool.own_accelerators + more})
+    value = place(snapshot).objective_value
+    assert place(snapshot.model_copy(update={"pools": (wider, *snapshot.pools[1:])})).objective_value >= value - 1e-6
+    assert place(snapshot.model_copy(update={"asks": snapshot.asks[1:]})).objective_value <= value + 1e-6
+
+
+@settings(max_examples=80, deadline=None)
+@given(snapshot=worlds(), objective=st.sampled_from(["value", "cost"]), count=st.integers(1, 3))
+def test_conservation(snapshot: Snapshot, objective: str, count: int) -> None:
+    """Every ask runs or waits, every one that was stopped is told, and pools add up; counted from the answer alone."""
+    asks = tuple(a if a.running_in else a.model_copy(update={"count": float(count)}) for a in snapshot.asks)
+    line = SupplyState(id="line", capacity=6.0, draw={snapshot.pools[0].id: 0.5})
+    done = place(snapshot.model_copy(update={"asks": asks, "supplies": (line,)}), objective=objective)
+    for ask in asks:
+        runs = sum(row.count for row in done.assignments if row.ask == ask.id)
+        left = sum(row.count for row in done.unplaced if row.ask == ask.id)
+        stopped = sum(row.count for row in done.evictions if row.ask == ask.id)
+        assert runs + left == pytest.approx(ask.count)
+        assert stopped == pytest.approx(left if ask.running_in else 0.0)
+        assert all(row.excuses for row in done.unplaced if row.ask == ask.id)
+    for pool, use in zip(snapshot.pools, done.pools, strict=True):
+        here = sum(row.accelerators for row in done.assignments if row.pool == pool.id)
+        drawn = sum(row.accelerators for row in done.draws if row.pool == pool.id)
+        assert use.used_accelerators == pytest.approx(here)
+        assert here <= pool.own_accelerators + drawn + 1e-6
+    assert sum(row.accelerators * 0.5 for row in done.draws) <= line.capacity + 1e-6
 
 
 @settings(max_examples=60, deadline=None)
