@@ -81,6 +81,50 @@ def test_a_stopped_ask_that_asks_again_stops_nobody(snapshot: Snapshot) -> None:
         assert not place(second).evictions
 
 
+@st.composite
+def full_worlds(draw) -> Snapshot:
+    """Pools that are full of work that may be stopped, and newcomers that each want one pool."""
+    count = draw(st.integers(2, 3))
+    pools = tuple(
+        PoolState(
+            id=f"p{i}",
+            region=REGIONS[0].id,
+            silicon="h100",
+            family="cuda",
+            own_accelerators=8.0,
+            usd_per_accelerator_hour=1.0,
+        )
+        for i in range(count)
+    )
+    common = {"accelerators": 8.0, "speed": {"h100": 1.0}, "families": ("cuda",)}
+    runs = [
+        PlaceAsk.model_validate(
+            {"id": f"r{i}", "running_in": f"p{i}", "usd_per_unit": float(draw(st.integers(2, 9))), **common}
+        )
+        for i in range(count)
+    ]
+    new = [
+        PlaceAsk.model_validate(
+            {
+                "id": f"n{i}",
+                "usd_per_unit": float(draw(st.integers(2, 12))),
+                "allowed_pools": (f"p{draw(st.integers(0, count - 1))}",),
+                **common,
+            }
+        )
+        for i in range(draw(st.integers(1, 2)))
+    ]
+    return Snapshot(price_source="contracts", regions=REGIONS, pools=pools, asks=(*runs, *new))
+
+
+@settings(max_examples=60, deadline=None)
+@given(snapshot=full_worlds())
+def test_who_was_stopped_does_not_stop_the_next_one_in_a_full_fleet(snapshot: Snapshot) -> None:
+    """P1.E: each of those that run would gain by taking the place of a lesser one, and may not once it was stopped."""
+    second = after(snapshot)
+    assert not place(second).evictions
+
+
 @settings(max_examples=60, deadline=None)
 @given(snapshot=worlds(), factor=st.sampled_from([0.01, 7.0]))
 def test_money_is_scale_free(snapshot: Snapshot, factor: float) -> None:

@@ -258,6 +258,12 @@ def test_place_reads_the_prices_of_a_plan(app: typer.Typer, tmp_path: Path) -> N
     assert "no price of pool aws-h100 in 2026-01" in done.output
     path.write_text("{}")
     assert invoke(app, *words).exit_code == 2
+    decisions = [{"contract": "of-another", "signed": True, "size": 8.0}]
+    path.write_text(json.dumps({**record, "decisions": decisions}))
+    done = invoke(app, *words)
+    assert (done.exit_code, "the plan signs of-another, which startup does not have" in done.output) == (2, True)
+    path.write_text(json.dumps({**record, "prices": [{**prices[0], "usd_per_accelerator_hour": None}, *prices[1:]]}))
+    assert "usd_per_accelerator_hour of pool aws-h100 month 2026-01 is None" in invoke(app, *words).output
 
 
 def test_asks_with_mistakes_are_reported_with_their_lines(app: typer.Typer, tmp_path: Path) -> None:

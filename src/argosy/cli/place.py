@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 from rich.table import Table
 
 from argosy.cli.given import Gathering, known, plan_record
@@ -49,8 +50,11 @@ def place(
 
     Exit code 0: all asks run. 1: some do not, with reasons. 2: bad input. 3: outside failure.
     """
-    with reported(
-        as_json, next_step="correct them and run the command again; docs/concepts/place.md explains the rules"
+    with (
+        reported(
+            as_json, next_step="correct them and run the command again; docs/concepts/place.md explains the rules"
+        ),
+        Console(stderr=True).status("placing"),
     ):
         answer = decided(portfolio, jobs, nodes, plan, month, objective, window, threads)
     if as_json:

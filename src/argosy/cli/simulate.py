@@ -115,12 +115,14 @@ def simulate(
             gather(lambda: known("objective", objective or COMPLETION, QUEUE_OBJECTIVES))
         if what != NODES:
             gather.done()
-        if place is None:
-            answer, page = _spot(arriving, work, deadline, seed)
-        elif what == COUNTS:
+        if place is not None and what == COUNTS:
             answer, page = _queue(place, arriving, objective or COMPLETION, days, share)
         else:
-            answer, page = _filling(place, arriving, policy, load, seed, gather)
+            with Console(stderr=True).status("reading and simulating"):
+                if place is None:
+                    answer, page = _spot(arriving, work, deadline, seed)
+                else:
+                    answer, page = _filling(place, arriving, policy, load, seed, gather)
         if report is not None:
             write(page, report)
     if as_json:

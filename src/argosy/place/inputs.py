@@ -117,6 +117,13 @@ class _Reader:
         self.portfolio, self.month, self.plan = portfolio, month, plan
         self.at = portfolio.horizon.index(month)
         self.reach = Reach(portfolio)
+        if plan is not None:
+            strange = sorted(set(plan.sizes) - {contract.id for contract in portfolio.contracts})
+            if strange:
+                message = (
+                    f"the plan signs {', '.join(strange[:5])}, which {portfolio.name} does not have: a plan of another?"
+                )
+                raise BadInput([Problem(plan.name, 0, 0, "plan.other", "decisions", message)])
         rows = [row for contract in portfolio.contracts for row in contract.supply(portfolio.horizon)]
         self.supply = [(row, size) for row in rows if (size := self._size(row)) > 1e-9]
 
