@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from tests.support import worlds_plan as w
 
 from argosy.errors import BadInput
+from argosy.files.load import load
+from argosy.market.catalogue import bundled
+from argosy.model.portfolio import Portfolio
 from argosy.model.snapshot import NodeState
 from argosy.place import place
+from argosy.place.check import check
 from argosy.place.inputs import snapshot
+from argosy.settings import Settings
+from argosy.simulate.run import FIRST_FIT, Setup, Simulation
 from argosy.units import Month
 
 MAY = Month.parse("2026-05")
@@ -75,3 +83,80 @@ def test_nodes_of_a_pool_without_capacity_are_bad_input() -> None:
     portfolio = w.world([w.on_demand(1.0)], [w.work(1.0)])
     with pytest.raises(BadInput, match="pool 'nowhere' has no capacity in 2026-05; known: a"):
         snapshot(portfolio, MAY, nodes=(NodeState(id="n", pool="nowhere", accelerators=8),))
+
+
+BUSY = Path(__file__).resolve().parents[2] / "examples" / "busy-month" / "portfolio.yaml"
+
+
+def bound(tmp_path: Path, old: str, new: str) -> Portfolio:
+    """The busy month with other words."""
+    text = BUSY.read_text()
+    assert old in text
+    path = tmp_path / "portfolio.yaml"
+    path.write_text(text.replace(old, new))
+    catalogue = bundled()
+    return load(path, Settings(), catalogue=catalogue).with_catalogue(catalogue)
+
+
+def test_data_that_is_read_by_the_unit_keeps_its_jurisdiction_and_leaves_from_where_it_lies(tmp_path: Path) -> None:
+    """P1.2, P1.4: as the plan has it. Evaluations, at home in Virginia, read data of Frankfurt that stays in the EU."""
+    spot = "    spot_goodput_fraction: 0.8\n"
+    portfolio = bound(tmp_path, spot, f"{spot}    dataset: corpus\n")
+    seen = snapshot(portfolio, portfolio.horizon.start)
+    done = place(seen)
+    rows = [row for row in done.assignments if row.ask.startswith("evaluation")]
+    assert rows
+    assert "virginia-h100" not in {row.pool for row in rows}
+    crowded = seen.model_copy(
+        update={
+            "asks": tuple(
+                ask.model_copy(update={"units_per_hour": 1000.0})
+                for ask in seen.asks
+                if ask.id.startswith("evaluation")
+            )
+        }
+    )
+    full = place(crowded)
+    excuses = {e.rule: e.limit for e in full.unplaced[0].excuses}
+    assert excuses["residency"] == "virginia-h100: the data that it reads may come to EU only"
+    wrong = full.model_copy(
+        update={"assignments": tuple(row.model_copy(update={"pool": "virginia-h100"}) for row in full.assignments)}
+    )
+    assert check(crowded, wrong)["residency"] == 1.0
+    price = {"frankfurt": 0.0, "finland": 0.0537}
+    of = {ask.id: ask for ask in seen.asks}[rows[0].ask]
+    assert (of.home, of.data_home) == ("aws/us-east-1", "aws/eu-central-1")
+    only = seen.model_copy(update={"asks": (of.model_copy(update={"allowed_pools": ("finland-h200",)}),)})
+    here = seen.model_copy(update={"asks": (of.model_copy(update={"allowed_pools": ("frankfurt-h100",)}),)})
+    for world, name in ((only, "finland"), (here, "frankfurt")):
+        answer = place(world)
+        pool = next(p for p in world.pools if p.id == answer.assignments[0].pool)
+        units = of.speed[pool.silicon] * answer.assignments[0].count
+        per_hour = units * (of.usd_per_unit - price[name] * of.data_gib_per_unit)
+        per_hour -= answer.assignments[0].accelerators * pool.usd_per_accelerator_hour
+        floors = sum(f.unmet_usd_per_unit * max(0.0, f.owed) for f in world.burn_downs)
+        met = sum(
+            row.accelerators * f.unmet_usd_per_unit
+            for row in answer.draws
+            for f in world.burn_downs
+            if f.supply == row.supply
+        )
+        assert answer.objective_value == pytest.approx((per_hour - floors + met) * 24, rel=1e-6)
+
+
+@pytest.mark.parametrize("objective", ["value", FIRST_FIT])
+def test_w5_what_flows_keeps_the_jurisdiction_of_what_it_reads(tmp_path: Path, objective: str) -> None:
+    """The assistant may run anywhere, the data that it reads may not; noticed where the rule is forgotten."""
+    bind = "    residency: {allowed: [EU]}\n    data_gib_per_unit: 40\n"
+    portfolio = bound(tmp_path, bind, "    dataset: corpus\n    data_gib_per_unit: 40\n")
+    setup = Setup(portfolio, days=0.3, seed=2, objective=objective, load=3.0, faults=True)
+    made = Simulation(setup)
+    free = Simulation(setup)
+    for flow in free.work.flows:
+        for ask in flow.asks:
+            object.__setattr__(ask, "data_jurisdictions", ())
+    for simulation, kept in ((made, True), (free, False)):
+        simulation.last_hours = 10
+        watch = simulation.run().watch
+        assert watch is not None
+        assert any("W5: a part of assistant" in words for words in watch.violations) is not kept

@@ -15,7 +15,7 @@ from argosy.model.load import Residency
 from argosy.model.pool import Tier
 from argosy.model.region import Region
 from argosy.model.spread import Spread
-from argosy.record import Id, Record
+from argosy.record import Id, Record, Text
 from argosy.units import Amount, Fraction, Usd
 
 Objective = Literal["value", "max_min", "least_attained_service", "finish_time_fairness", "makespan", "cost"]
@@ -151,6 +151,10 @@ class PlaceAsk(Record):
     """Data that must lie in the region where it runs."""
     data_gib_per_unit: Amount = 0.0
     """Data moved from home for one unit of work done in another region."""
+    data_home: Id | None = None
+    """Region that this data leaves, where it is not home."""
+    data_jurisdictions: tuple[Text, ...] = ()
+    """Countries or zones that this data may come to; empty means that no rule binds it."""
     critical: bool = False
     """Whether it counts for `max_critical_vendor_fraction`."""
     spread: Spread | None = None

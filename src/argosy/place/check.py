@@ -41,6 +41,13 @@ def check(snapshot: Snapshot, placement: Placement) -> dict[str, float]:
         book.holds(
             "residency", all(allowed(rule, regions[pool.region]) for rule in (ask.residency, snapshot.residency))
         )
+        named = {
+            pool.region,
+            *(regions[pool.region].zones),
+            regions[pool.region].vendor,
+            regions[pool.region].jurisdiction,
+        }
+        book.holds("residency", not ask.data_jurisdictions or not named.isdisjoint(ask.data_jurisdictions))
         if ask.one_domain and pool.domain_accelerators is not None:
             book.below("domain", ask.accelerators, pool.domain_accelerators)
         if placement.objective in WHOLE and ask.units_per_hour is None:

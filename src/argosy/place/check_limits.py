@@ -59,6 +59,7 @@ def may_run(snapshot: Snapshot, ask: PlaceAsk, pool: PoolState, region: Region) 
         and pool.family in ask.families
         and (pool.tier != "spot" or bool(ask.spot_goodput_fraction))
         and all(allowed(rule, region) for rule in (ask.residency, snapshot.residency))
+        and (not ask.data_jurisdictions or region.within(frozenset(ask.data_jurisdictions)))
         and pool.goodput_fraction * ask.vendor_goodput_fraction.get(region.vendor, 1.0) > 0
     )
 

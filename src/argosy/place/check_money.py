@@ -54,8 +54,9 @@ def _row(
     left = float("inf") if ask.remaining_units is None else ask.remaining_units / per_hour
     busy = min(max(0.0, window - begin), left)
     egress = 0.0
-    if ask.home not in (None, region.id) and ask.data_gib_per_unit > 0 and not ask.datasets:
-        egress = _link(snapshot, regions, str(ask.home), region.id).usd_per_gib * ask.data_gib_per_unit
+    leaves = ask.home if ask.data_home is None else ask.data_home
+    if leaves is not None and region.id not in (leaves, ask.home) and ask.data_gib_per_unit > 0 and not ask.datasets:
+        egress = _link(snapshot, regions, leaves, region.id).usd_per_gib * ask.data_gib_per_unit
     carry = 0.0
     if ask.running_in is not None and ask.checkpoint_gib > 0:
         start = next(p.region for p in snapshot.pools if p.id == ask.running_in)

@@ -336,6 +336,8 @@ class _Reader:
             if ratio is not None:
                 speed[chip.id] = ratio
         workload = next(w for w in self.portfolio.workloads if w.id == row.workload)
+        flows = "units_per_hour" in own
+        read = next((d for d in self.portfolio.datasets if flows and d.id == row.dataset), None)
         return PlaceAsk(
             speed=speed,
             families=tuple(sorted(row.unported)),
@@ -345,7 +347,9 @@ class _Reader:
             home=row.home,
             critical=row.critical,
             # Demand that flows reads data by the unit; an ask of its own reads the whole dataset where it runs.
-            datasets=() if row.dataset is None or "units_per_hour" in own else (row.dataset,),
+            datasets=() if row.dataset is None or flows else (row.dataset,),
             data_gib_per_unit=row.data_gib_per_unit / self.month.hours,
+            data_home=None if read is None else read.home,
+            data_jurisdictions=() if read is None else read.jurisdictions,
             **own,
         )

@@ -206,6 +206,7 @@ class _Reduction:
             for field, word, known in (
                 ("running_in", ask.running_in, self.pool_at),
                 ("home", ask.home, self.regions),
+                ("data_home", ask.data_home, self.regions),
                 *(("datasets", name, self.datasets) for name in ask.datasets),
             ):
                 if word is not None and word not in known:
@@ -346,6 +347,8 @@ class _Reduction:
                 return f"residency: {whose} rule allows only {', '.join(rule.allowed)}"
             if region.within(frozenset(rule.denied)):
                 return f"residency: {whose} rule denies {region.id}"
+        if ask.data_jurisdictions and not region.within(frozenset(ask.data_jurisdictions)):
+            return f"residency: the data that it reads may come to {', '.join(ask.data_jurisdictions)} only"
         if pool.tier == "spot" and ask.spot_goodput_fraction is None:
             return "spot: it may not run on spot capacity"
         if pool.cordoned and ask.running_in != pool.id:
@@ -416,7 +419,8 @@ class _Reduction:
 
     def _egress(self, ask: PlaceAsk, region: Region) -> float:
         """USD for each unit of work done away from home; data that lies in the region as a replica does not move."""
-        if ask.home is None or ask.home == region.id or ask.data_gib_per_unit == 0 or ask.datasets:
+        start = ask.data_home or ask.home
+        if start is None or region.id in (start, ask.home) or ask.data_gib_per_unit == 0 or ask.datasets:
             return 0.0
-        link = self._link(ask.home, region.id, f"data of {ask.id}")
+        link = self._link(start, region.id, f"data of {ask.id}")
         return 0.0 if link is None else link.usd_per_gib * ask.data_gib_per_unit

@@ -169,9 +169,14 @@ class _Maker:
         noise = rng(self.seed, "simulate", "demand", row.id).normal(size=self.span.hours)
         factor = np.round(np.exp(pattern.noise_fraction * noise), 6)
         wanted = self._amount(row)[self.month_of] * shape * factor * (1 + row.reserve_fraction)
-        asks = tuple(
-            month[row.id].model_copy(update={"datasets": (), "remaining_units": None}) for month in self.templates
-        )
+        read = next((d for d in self.portfolio.datasets if d.id == row.dataset), None)
+        update = {
+            "datasets": (),
+            "remaining_units": None,
+            "data_home": None if read is None else read.home,
+            "data_jurisdictions": () if read is None else read.jurisdictions,
+        }
+        asks = tuple(month[row.id].model_copy(update=update) for month in self.templates)
         return Flow(asks, wanted)
 
     def invented(self, row: Ask, pattern: Pattern) -> list[Want]:

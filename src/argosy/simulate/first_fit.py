@@ -112,6 +112,7 @@ class _Fitter:
             and pool.family in ask.families
             and all(not rule.allowed or region.within(frozenset(rule.allowed)) for rule in rules)
             and not any(region.within(frozenset(rule.denied)) for rule in rules)
+            and (not ask.data_jurisdictions or region.within(frozenset(ask.data_jurisdictions)))
             and (pool.tier != "spot" or bool(ask.spot_goodput_fraction))
             and (ask.allowed_pools is None or pool.id in ask.allowed_pools)
             and (not pool.cordoned or ask.running_in == pool.id)

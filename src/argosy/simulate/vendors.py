@@ -173,9 +173,9 @@ class Ground:
             units = count * self.speed(template, where)
             rate += units
             region = self.pools[where].region
-            if template.data_gib_per_unit > 0 and template.home not in (None, region):
-                assert template.home is not None
-                link = self.way(template.home, region)
+            start = template.data_home or template.home
+            if template.data_gib_per_unit > 0 and start is not None and region not in (start, template.home):
+                link = self.way(start, region)
                 egress += 0.0 if link is None else units * template.data_gib_per_unit * link.usd_per_gib
         self.meter.serve(ask, rate, egress, self.now)
 

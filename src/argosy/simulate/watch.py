@@ -63,6 +63,8 @@ class Watch:
                 else:
                     self._orphan(name, now, silent)
                 self._lies(ask, run.region, "run")
+        for name, pool in made.ground.levels:
+            self._lies(made.ground.flow_asks[name], made.ground.pools[pool].region, "part")
         self._looked_hours = now
         for name in [name for name in self._orphan_hours if name not in alive]:
             del self._orphan_hours[name]
