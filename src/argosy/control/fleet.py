@@ -56,14 +56,19 @@ class _Room:
 
     def holds(self, need: Need) -> int:
         """How many nodes of a task fit now."""
-        if not self.open or (self.node.memory_gib is not None and need.memory_gib > self.node.memory_gib):
-            return 0
-        fits = [need.nodes]
-        if need.accelerators:
-            fits.append(int((self.accelerators + 1e-9) / need.accelerators))
-        if need.cpus:
-            fits.append(int((self.cpus + 1e-9) / need.cpus))
-        return max(0, min(fits))
+        return _holds(self.node, need, self.accelerators, self.cpus) if self.open else 0
+
+
+def _holds(node: Node, need: Need, accelerators: float, cpus: float) -> int:
+    """How many nodes of a task fit into so much of a machine."""
+    if node.memory_gib is not None and need.memory_gib > node.memory_gib:
+        return 0
+    most = need.nodes
+    if need.accelerators:
+        most = min(most, int((accelerators + 1e-9) / need.accelerators))
+    if need.cpus:
+        most = min(most, int((cpus + 1e-9) / need.cpus))
+    return max(0, most)
 
 
 @dataclass(slots=True)
@@ -116,8 +121,12 @@ class FleetPool:
 
     def could(self, need: Need) -> bool:
         """Whether an empty pool could hold the task at all."""
-        whole = [_Room(r.node, r.node.accelerators, r.node.cpus, True) for r in self.rooms]
-        return sum(room.holds(need) for room in whole) + self.elastic >= need.nodes
+        found = self.elastic
+        for room in self.rooms:
+            if found >= need.nodes:
+                break
+            found += _holds(room.node, need, room.node.accelerators, room.node.cpus)
+        return found >= need.nodes
 
     def take(self, need: Need) -> None:
         """Take room for a task."""

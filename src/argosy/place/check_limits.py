@@ -47,6 +47,8 @@ def rate(ask: PlaceAsk, pool: PoolState, regions: Mapping[str, Region]) -> float
 def allowed(rule: object, region: Region) -> bool:
     """Whether a residency rule lets anything be in the region."""
     allowed, denied = getattr(rule, "allowed", ()), getattr(rule, "denied", ())
+    if not allowed and not denied:
+        return True
     return (not allowed or region.within(frozenset(allowed))) and not region.within(frozenset(denied))
 
 

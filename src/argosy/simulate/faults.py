@@ -338,10 +338,10 @@ class Schedule:
                 break
             self.clock.forward(RULES.sweep_seconds)
             self._step()
-        self._aside(self.promises.end)
+        found = self._aside(self.promises.end)
         told = self.told
         told.events = sum(engine.events for engine in self.engines.values()) + self.store.steps
-        told.state_hash, told.log = self.store.recount().log_hash, self.store.events(limit=1_000_000)
+        told.state_hash, told.log = found.log_hash, self.store.events(limit=1_000_000)
         counts = self.store.counts()
         told.ended, told.runs = counts["jobs"], sum(counts["runs"].values())
         return told

@@ -22,7 +22,7 @@ from argosy.run.driver import EnginePool
 from argosy.run.ladder import Penalties, locations, node_location, weight
 from argosy.run.rules import RunRules
 from argosy.simulate.engine import Commit, Engine
-from argosy.store import AnyStore, Present
+from argosy.store import AnyStore, Present, Recount
 
 EVERY = 16
 """Steps between two recounts of the whole log."""
@@ -66,15 +66,16 @@ class Promises:
         if self.steps % EVERY == 0:
             self._fold()
 
-    def end(self) -> None:
-        """What must hold at the very end."""
-        self._fold()
+    def end(self) -> Recount:
+        """What must hold at the very end; what the last replay of the log found."""
+        found = self._fold()
         late = [job for job in self.store.open_jobs() if job.status not in JOB_ENDS]
         if late:
             raise Broken(f"I6: {late[0].id} is still {late[0].status} ({late[0].reason}: {late[0].message})")
         billed = [run for engine in self.engines for run in engine.billed()]
         if billed:
             raise Broken(f"I2: {billed[0]} is still billed")
+        return found
 
     # --- Reading what is new
 
@@ -213,8 +214,9 @@ class Promises:
                 if (now - since).total_seconds() > limit and self.steps - steps > 8:
                     raise Broken(f"I2: {run} was billed without an owner for {(now - since).total_seconds():g} s")
 
-    def _fold(self) -> None:
+    def _fold(self) -> Recount:
         """I4."""
         found = self.store.recount()
         if found.problems or found.log_hash != found.table_hash:
             raise Broken(f"I4: {'; '.join(found.problems[:3])}")
+        return found
