@@ -14,7 +14,7 @@ import logging
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import fields
 from functools import partial
@@ -26,6 +26,8 @@ from argosy.simulate.promises import Broken
 from argosy.simulate.stores import Kind
 
 BATCH = 25
+TOLD_EACH = 1000
+"""Seeds between two words about how far it is."""
 
 
 def batch(
@@ -55,6 +57,7 @@ def _counts(told: Told) -> dict[str, int]:
     return told.ended | {
         "schedules": 1,
         "events": told.events,
+        "checks": told.checks,
         "looks": told.looks,
         "kills": told.kills,
         "pauses": told.pauses,
@@ -72,7 +75,13 @@ def differences(one: Told, other: Told) -> list[str]:
 
 
 def many(
-    first: int, after: int, *, processes: int = 2, store: Kind = "memory", both: int = 0
+    first: int,
+    after: int,
+    *,
+    processes: int = 2,
+    store: Kind = "memory",
+    both: int = 0,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> tuple[Counter[str], float, list[str]]:
     """The same over processes; what is found stands in the order of the seeds, however many there are."""
     parts = [range(begin, min(begin + BATCH, after)) for begin in range(first, after, BATCH)]
@@ -80,11 +89,19 @@ def many(
     seconds, broken = 0.0, []
     one = partial(batch, store=store, both=both)
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        for found, took, wrong in pool.map(one, parts):
+        for part, (found, took, wrong) in zip(parts, pool.map(one, parts), strict=True):
             counts += found
             seconds += took
             broken += wrong
+            for words in wrong:
+                tell(words)
+            if part.stop % TOLD_EACH == 0:
+                tell(f"up to seed {part.stop}: {len(broken)} broken, {seconds:.0f} CPU s")
     return counts, seconds, broken
+
+
+def _say(words: str) -> None:
+    print(words, flush=True)
 
 
 def main() -> int:
@@ -105,12 +122,14 @@ def main() -> int:
         print(*told.trace, told.ended, told.state_hash, sep="\n")
         return 0
     begin = time.monotonic()
-    counts, seconds, broken = many(*given.seeds, processes=given.processes, store=given.store, both=given.both)
-    print(*broken, sep="\n")
+    counts, seconds, broken = many(
+        *given.seeds, processes=given.processes, store=given.store, both=given.both, tell=_say
+    )
     print(", ".join(f"{number} {name}" for name, number in sorted(counts.items())))
     print(
         f"store {given.store}: {len(broken)} broken; {seconds:.1f} CPU s, {time.monotonic() - begin:.1f} s; "
-        f"{counts['events'] / max(seconds, 1e-9):,.0f} events per CPU second"
+        f"{counts['events'] / max(seconds, 1e-9):,.0f} events per CPU second, "
+        f"{(counts['events'] + counts['checks']) / max(seconds, 1e-9):,.0f} with the readings of the checks"
     )
     return 1 if broken else 0
 

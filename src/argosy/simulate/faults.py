@@ -73,6 +73,8 @@ class Told:
     seed: int
     events: int = 0
     """What happens in engines, calls of engines, and readings and writings of the store by replicas and people."""
+    checks: int = 0
+    """Readings of the store by the promises; no events."""
     looks: int = 0
     kills: int = 0
     pauses: int = 0
@@ -270,6 +272,7 @@ class Schedule:
         try:
             return ask()
         finally:
+            self.told.checks += self.store.steps - steps
             self.store.steps = steps
 
     def _look(self, i: int) -> None:
