@@ -21,7 +21,7 @@ from argosy.errors import NotFound
 from argosy.model.job import JOB_ENDS, RUN_ACTIVE, Event, Job, Run
 from argosy.model.task import Task
 from argosy.store.fold import State, empty, fold, state_hash
-from argosy.store.reader import MOST_CHANGED, Decision, Present
+from argosy.store.reader import LISTED, MOST_CHANGED, Decision, Present
 from argosy.store.recount import Recount, broken_rules, differences
 from argosy.store.rows import LEASE_COLUMNS, to_row, to_text
 from argosy.store.settle import Key, Lease, key_digest
@@ -98,18 +98,22 @@ class MemoryReader:
         open_only: bool = False,
         before: int | None = None,
         limit: int | None = 100,
-    ) -> list[tuple[int, Job, Run | None]]:
-        """Jobs, newest first, with serial number and newest run; `before` goes on after a page's last serial."""
+    ) -> tuple[list[dict[str, Any]], int | None]:
+        """Jobs as rows, newest first: LISTED by name, instants as text. And `before` of the next page, None at the end.
+
+        Rows and not records, as a database gives them.
+        """
         kept = self._read()
-        found = (
-            (kept.serials[job.id], job, kept.runs.get(f"{job.id}-{job.epoch}"))
+        wanted = (
+            job
             for job in reversed((kept.open_jobs if open_only else kept.jobs).values())
             if (project is None or job.project == project)
             and (name is None or job.name == name)
             and (not statuses or job.status in statuses)
             and (before is None or kept.serials[job.id] < before)
         )
-        return list(islice(found, limit))
+        found = list(islice(wanted, limit))
+        return [_listed(job, kept) for job in found], kept.serials[found[-1].id] if len(found) == limit else None
 
     def open_jobs(self) -> list[Job]:
         """Jobs that did not end, oldest first."""
@@ -237,6 +241,15 @@ class MemoryReader:
         state["penalties"] = {name: {"weight": w, "at": to_text(at)} for name, (w, at) in kept.penalties.items()}
         state["cordons"] = {name: {"drain": drain, "at": to_text(at)} for name, (drain, at) in kept.cordons.items()}
         return state
+
+
+def _listed(job: Job, kept: Kept) -> dict[str, Any]:
+    run = kept.runs.get(f"{job.id}-{job.epoch}")
+    row = to_row(dict(job)) | {
+        name: None if run is None else getattr(run, name) for name in ("vendor", "region", "pool")
+    }
+    row["run"] = None if run is None else run.id
+    return {name: row[name] for name in LISTED}
 
 
 def _told(row: Mapping[str, Any]) -> dict[str, Any]:
