@@ -173,11 +173,19 @@ def test_more_accelerators_or_asks_never_bring_less_value(snapshot: Snapshot, mo
 
 
 @settings(max_examples=80, deadline=None)
-@given(snapshot=worlds(), objective=st.sampled_from(["value", "cost"]), count=st.integers(1, 3))
-def test_conservation(snapshot: Snapshot, objective: str, count: int) -> None:
+@given(
+    snapshot=worlds(),
+    objective=st.sampled_from(["value", "cost"]),
+    count=st.integers(1, 3),
+    above=st.sampled_from([0.0, 2.0, 50.0]),
+)
+def test_conservation(snapshot: Snapshot, objective: str, count: int, above: float) -> None:
     """Every ask runs or waits, every one that was stopped is told, and pools add up; counted from the answer alone."""
     asks = tuple(a if a.running_in else a.model_copy(update={"count": float(count)}) for a in snapshot.asks)
-    line = SupplyState(id="line", capacity=6.0, draw={snapshot.pools[0].id: 0.5})
+    first = snapshot.pools[0].id
+    line = SupplyState(
+        id="line", capacity=6.0, draw={first: 0.5}, above_usd_per_accelerator_hour={first: above} if above else {}
+    )
     done = place(snapshot.model_copy(update={"asks": asks, "supplies": (line,)}), objective=objective)
     for ask in asks:
         runs = sum(row.count for row in done.assignments if row.ask == ask.id)

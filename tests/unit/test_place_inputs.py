@@ -14,7 +14,7 @@ from argosy.model.portfolio import Portfolio
 from argosy.model.snapshot import NodeState
 from argosy.place import place
 from argosy.place.check import check
-from argosy.place.inputs import snapshot
+from argosy.place.inputs import PlanRecord, snapshot
 from argosy.settings import Settings
 from argosy.simulate.run import FIRST_FIT, Setup, Simulation
 from argosy.units import Month
@@ -83,6 +83,45 @@ def test_nodes_of_a_pool_without_capacity_are_bad_input() -> None:
     portfolio = w.world([w.on_demand(1.0)], [w.work(1.0)])
     with pytest.raises(BadInput, match="pool 'nowhere' has no capacity in 2026-05; known: a"):
         snapshot(portfolio, MAY, nodes=(NodeState(id="n", pool="nowhere", accelerators=8),))
+
+
+def test_p1j_dearer_capacity_of_a_pool_is_charged_what_it_costs() -> None:
+    """8 at 1.5 USD, 8 more at 6: who makes 4 USD an hour runs on the first and waits rather than use the others."""
+    tiers = [{"accelerators": 8, "usd_per_accelerator_hour": usd} for usd in (1.5, 6.0)]
+    portfolio = w.world([{**w.on_demand(1.5), "tiers": tiers}], [w.work(16.0)])
+    seen = snapshot(portfolio, MAY)
+    assert [dict(row.above_usd_per_accelerator_hour) for row in seen.supplies] == [{}, {"a": pytest.approx(4.5)}]
+    ask = seen.asks[0].model_copy(update={"units_per_hour": None, "accelerators": 8.0})
+    for value, runs in ((4.0, 1), (7.0, 2)):
+        asks = tuple(ask.model_copy(update={"id": f"j{i}", "usd_per_unit": value}) for i in range(2))
+        done = place(seen.model_copy(update={"asks": asks}))
+        assert len(done.assignments) == runs
+        paid = 8 * 1.5 + (8 * 6.0 if runs == 2 else 0.0)
+        assert done.objective_value == pytest.approx(24 * (runs * 8 * value * next(iter(ask.speed.values())) - paid))
+        if runs == 1:
+            excuse = done.unplaced[0].excuses[0]
+            assert (excuse.rule, excuse.limit) == ("price", "a: what is left there costs 6.00 USD per accelerator-hour")
+    priced = PlanRecord(
+        {
+            "format": "argosy.plan/1",
+            "status": "optimal",
+            "prices": [{"pool": "a", "month": "2026-05", "usd_per_accelerator_hour": 2.0}],
+            "decisions": [],
+        },
+        "plan.json",
+    )
+    assert all(not row.above_usd_per_accelerator_hour for row in snapshot(portfolio, MAY, plan=priced).supplies)
+
+
+def test_p1j_and_p1b_what_is_paid_anyway_costs_its_usage_only() -> None:
+    """A reservation dearer than the list price is used first all the same, and no dearer than it is."""
+    portfolio = w.world([w.sized(2.0, 8.0), w.on_demand(1.5)], [w.work(8.0)])
+    seen = snapshot(portfolio, MAY)
+    assert seen.pools[0].usd_per_accelerator_hour == 1.5
+    done = place(seen)
+    assert {row.supply: row.accelerators for row in done.draws} == {"deal": pytest.approx(8.0)}
+    units = 8.0 * next(iter(seen.asks[0].speed.values()))
+    assert done.objective_value == pytest.approx(24 * (units * seen.asks[0].usd_per_unit - 8.0 * 2.0))
 
 
 BUSY = Path(__file__).resolve().parents[2] / "examples" / "busy-month" / "portfolio.yaml"

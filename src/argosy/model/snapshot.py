@@ -65,6 +65,8 @@ class SupplyState(Record):
     """Accelerators now, or USD per hour for a spend commitment."""
     draw: dict[Id, Annotated[float, Gt(0)]]
     """Pool to what one accelerator takes of the capacity."""
+    above_usd_per_accelerator_hour: dict[Id, Usd] = {}
+    """Pool to what an accelerator-hour from here costs above the pool's internal price; absent means nothing."""
 
 
 class BurnDown(Record):

@@ -34,8 +34,10 @@ def check_money(book: Book, snapshot: Snapshot, placement: Placement) -> None:
     owed = {floor.supply: floor for floor in snapshot.burn_downs}
     met: dict[str, float] = defaultdict(float)
     draw = {supply.id: supply.draw for supply in snapshot.supplies}
+    above = {supply.id: supply.above_usd_per_accelerator_hour for supply in snapshot.supplies}
     for taken in placement.draws:
         met[taken.supply] += taken.accelerators * draw[taken.supply][taken.pool]
+        total -= taken.accelerators * above[taken.supply].get(taken.pool, 0.0) * snapshot.window_hours  # P1.J
     for name, floor in owed.items():
         total -= max(0.0, floor.owed - met[name]) * floor.unmet_usd_per_unit * snapshot.window_hours
     sign = 1.0 if placement.objective == "value" else -1.0

@@ -116,7 +116,7 @@ class Reasons:
                 Excuse(
                     subject=ask.id,
                     rule="price",
-                    limit=f"{name}: what is free is worth more to others, or copies of its data cost too much",
+                    limit=f"{name}: {self._left_over(p)}",
                     remedy="raise its value, or add capacity",
                 )
             ]
@@ -137,6 +137,18 @@ class Reasons:
         bid = ask.usd_per_unit + short / (busy * rate)
         change = f"from {ask.usd_per_unit:,.2f} to {bid:,.2f} USD per reference accelerator-hour at least"
         return f", or raise its value {change}"
+
+    def _left_over(self, p: int) -> str:
+        """Why nothing more runs where there is room: what is left costs more than the rest (P1.J), or else."""
+        above = [
+            float(self.world.above[i, p])
+            for i, supply in enumerate(self.world.snapshot.supplies)
+            if self.world.draw[i, p] > 0 and self.left[f"P1.L {supply.id}"] > SMALL
+        ]
+        price = self.world.snapshot.pools[p].usd_per_accelerator_hour
+        if above and min(above) > 0 and self.use[p] >= self.world.capacity[p] - SMALL:
+            return f"what is left there costs {price + min(above):,.2f} USD per accelerator-hour"
+        return "what is free is worth more to others, or copies of its data cost too much"
 
     def _dear(self, c: int, p: int) -> bool:
         """Whether one more there would lose money even if nobody else wanted anything."""

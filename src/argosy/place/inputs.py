@@ -6,6 +6,7 @@ P1.B  A supply with a minimum bill owes its floor: what it delivers times the ta
 P1.G  Power limits are the policy's over all pools and, for each own site, what has been energised of it.
 P1.I  The internal price of a pool is the plan's where a plan is given. Without one it is what its cheapest capacity
       costs per accelerator-hour by contract, committed fee and usage together. A missing price is an error naming it.
+P1.J  Without a plan, capacity of a pool that costs more than its cheapest is charged what it costs above that.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from argosy.model.portfolio import Portfolio
 from argosy.model.reach import Reach
 from argosy.model.snapshot import BurnDown, NodeState, PlaceAsk, PoolState, PowerLimit, Snapshot, SupplyState
 from argosy.model.snapshot_ask import AskLine
-from argosy.model.supply import Supply
+from argosy.model.supply import Supply, Use
 from argosy.units import Month
 
 PLAN_FORMAT = "argosy.plan/1"
@@ -69,6 +70,12 @@ def _amount(row: Mapping[str, Any], name: str) -> float:
         words = " ".join(f"{key} {value}" for key, value in row.items() if key in ("pool", "month", "contract"))
         raise ValueError(f"{name} of {words} is {found!r}, which is no number")
     return float(found)
+
+
+def _whole_usd(row: Supply, use: Use) -> float:
+    """What an accelerator-hour costs by contract, committed fee and usage together."""
+    fee = 0.0 if row.commitment is None else row.commitment.committed_usd
+    return use.usage_usd_per_accelerator_hour + fee * use.draw_per_accelerator_hour
 
 
 def snapshot(
@@ -174,11 +181,22 @@ class _Reader:
         if problems:
             raise BadInput(problems)
         assert all(state.region in regions for state in states)
+        internal = {state.id: state.usd_per_accelerator_hour for state in states}
         supplies = tuple(
-            SupplyState(id=row.id, capacity=size, draw={use.pool: use.draw_per_accelerator_hour for use in row.uses})
+            SupplyState(
+                id=row.id,
+                capacity=size,
+                draw={use.pool: use.draw_per_accelerator_hour for use in row.uses},
+                above_usd_per_accelerator_hour=self._above(row, internal),
+            )
             for row, size in self.supply
         )
         return tuple(states), supplies
+
+    def _above(self, row: Supply, internal: Mapping[str, float]) -> dict[str, float]:
+        """P1.J. A plan's price holds for all of a pool; what its capacity costs has gone into it."""
+        costs = {} if self.plan is not None else {use.pool: _whole_usd(row, use) for use in row.uses}
+        return {pool: usd - internal[pool] for pool, usd in costs.items() if pool in internal and usd > internal[pool]}
 
     def _built_kw(self, pool: str) -> float | None:
         """What own builds in the pool say that one accelerator draws; the most of them."""
@@ -209,7 +227,11 @@ class _Reader:
                 continue
             level = owed.get(row.contract, size * row.commitment.take_or_pay_fraction)
             saved = [
-                (price[use.pool] - use.usage_usd_per_accelerator_hour) / use.draw_per_accelerator_hour
+                (
+                    max(price[use.pool], _whole_usd(row, use) if self.plan is None else 0.0)
+                    - use.usage_usd_per_accelerator_hour
+                )
+                / use.draw_per_accelerator_hour
                 for use in row.uses
                 if use.pool in price and use.draw_per_accelerator_hour > 0
             ]
@@ -242,8 +264,7 @@ class _Reader:
         for row, _ in self.supply:
             for use in row.uses:
                 if use.pool == pool:
-                    fee = 0.0 if row.commitment is None else row.commitment.committed_usd
-                    costs.append(use.usage_usd_per_accelerator_hour + fee * use.draw_per_accelerator_hour)
+                    costs.append(_whole_usd(row, use))
         return min(costs)
 
     def demand(self) -> tuple[PlaceAsk, ...]:

@@ -36,6 +36,8 @@ def build(world: World, room: Floats | None = None, *, forced: bool = False) -> 
     cost, lower, upper = np.zeros(columns), np.zeros(columns), np.full(columns, INF)
     integer = np.zeros(columns, dtype=np.bool_)
     cost[:x_count] = _worth(world)[cells]
+    if world.integral:
+        cost[x_count : x_count + y_count] = -world.above[taps] * world.snapshot.window_hours  # P1.J
     upper[:x_count] = world.upper[cells] if room is None else np.minimum(world.upper, room)[cells]
     whole = np.array([world.ask(c).units_per_hour is None for c in range(len(world.count))], dtype=np.bool_)
     integer[:x_count] = whole[cells[0]] & world.integral
@@ -75,9 +77,8 @@ def _worth(world: World) -> Floats:
 
 def place_bonus(world: World) -> Floats:
     """(C, P) for the objective cost: more than any placement could cost, for each accelerator placed."""
-    return np.asarray(
-        np.where(world.rate > 0, 10.0 * (1.0 + _paid(world).max(initial=0.0)) * world.accelerators[:, None], 0.0)
-    )
+    most = _paid(world).max(initial=0.0) + world.above.max(initial=0.0) * world.snapshot.window_hours
+    return np.asarray(np.where(world.rate > 0, 10.0 * (1.0 + most) * world.accelerators[:, None], 0.0))
 
 
 def _paid(world: World) -> Floats:

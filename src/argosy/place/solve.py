@@ -85,7 +85,11 @@ def _whole(program: Program, settings: Settings, gap: float) -> Solution | None:
     solver = _solver(program, settings, gap)
     if not solver.run():
         return None
-    columns, value, reached = drawn(program, solver.columns()), solver.objective(), solver.gap()
+    found, value, reached = solver.columns(), solver.objective(), solver.gap()
+    columns = drawn(program, found)
+    # What is not drawn after all is not paid either (P1.J).
+    taps = slice(len(program.cell[0]), program.first_z)
+    value += float(program.cost[taps] @ (columns[taps] - found[taps]))
     if program.penalty is not None:
         # Prices would be those of force.
         value = (
@@ -94,11 +98,11 @@ def _whole(program: Program, settings: Settings, gap: float) -> Solution | None:
         return replace(_plain(program, columns, value), gap=reached)
     # The prices of scarcity are those of the relaxation: an integer program has none of its own.
     solver.relax()
-    found = _plain(program, columns, value)
+    plain = _plain(program, columns, value)
     if program.world.objective == "cost":
-        return replace(found, objective_value=_cost(program, columns), gap=reached)
+        return replace(plain, objective_value=_cost(program, columns), gap=reached)
     if not solver.run():
-        return replace(found, gap=reached)
+        return replace(plain, gap=reached)
     hours, rows = program.world.snapshot.window_hours, solver.duals()
     own, copied = np.zeros(len(program.world.count)), np.zeros(len(program.cell[0]))
     for r, (rule, c) in enumerate(program.rows.label):
@@ -112,11 +116,11 @@ def _whole(program: Program, settings: Settings, gap: float) -> Solution | None:
     net, (of, pool) = np.full(program.world.rate.shape, -np.inf), program.cell
     net[of, pool] = (solver.reduced()[: len(of)] + program.world.weigh[of, pool] * own[of] + copied) / hours
     return replace(
-        found,
+        plain,
         gap=reached,
         scarcity=np.maximum(0.0, rows[program.pool_rows()]) / hours,
         duals=np.abs(rows[[limit.row for limit in program.limits]]) / hours,
-        net=net - found.copy,
+        net=net - plain.copy,
     )
 
 
@@ -166,7 +170,7 @@ def _cost(program: Program, columns: Floats) -> float:
     world = program.world
     bonus = place_bonus(world)[program.cell]
     cost = program.cost if program.penalty is None else program.cost - program.penalty
-    return float((bonus - cost[:cells]) @ columns[:cells] - cost[program.first_z :] @ columns[program.first_z :])
+    return float((bonus - cost[:cells]) @ columns[:cells] - cost[cells:] @ columns[cells:])
 
 
 def equal_share(world: World) -> Floats:

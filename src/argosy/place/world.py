@@ -89,6 +89,8 @@ class World:
     """(L,) capacity of each supply."""
     draw: Floats
     """(L, P) what one accelerator takes; 0 where the supply may not be used."""
+    above: Floats
+    """(L, P) USD per accelerator-hour above the pool's internal price."""
     ways: tuple[Way, ...]
     needs: tuple[tuple[tuple[int, ...], ...], ...]
     """(C, P) ways that must be ordered for the class to run in the pool."""
@@ -171,10 +173,11 @@ class _Reduction:
         count = np.array([sum(snapshot.asks[i].count for i in rows) for rows in members], dtype=float)
         flows = np.array([ask.units_per_hour is not None for ask in first], dtype=np.bool_)
         flow = np.array([1.0 if ask.units_per_hour is None else ask.units_per_hour for ask in first])
-        draw = np.zeros((len(snapshot.supplies), shape[1]))
+        draw, above = (np.zeros((len(snapshot.supplies), shape[1])) for _ in range(2))
         for i, supply in enumerate(snapshot.supplies):
             for pool, takes in supply.draw.items():
                 draw[i, self.pool_at[pool]] = takes
+                above[i, self.pool_at[pool]] = supply.above_usd_per_accelerator_hour.get(pool, 0.0)
         return World(
             snapshot=snapshot,
             objective=self.objective,
@@ -195,6 +198,7 @@ class _Reduction:
             capacity=np.array([pool.own_accelerators for pool in snapshot.pools], dtype=float),
             line=np.array([supply.capacity for supply in snapshot.supplies], dtype=float),
             draw=draw,
+            above=above,
             ways=tuple(self.ways),
             needs=tuple(needs),
         )

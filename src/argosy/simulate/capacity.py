@@ -154,13 +154,17 @@ class Capacity:
             for pool in self.frames[m].pools
         )
         supplies = []
+        above = {row.id: row.above_usd_per_accelerator_hour for row in self.frames[m].supplies}
         for line in self.lines:
             takes = {use.pool: use.draw_per_accelerator_hour for use in line.row.uses if factor.get(use.pool, 0.0) > 0}
             if line.amount[m] > 0 and takes:
                 # A supply of several pools is as large as the pool that stands best; `most` holds each pool to its own.
                 share = max(factor[pool] for pool in takes)
                 amount = float(line.amount[m]) * share
-                supplies.append(SupplyState(id=line.row.id, capacity=amount, draw=takes))
+                dearer = {pool: usd for pool, usd in above.get(line.row.id, {}).items() if pool in takes}
+                supplies.append(
+                    SupplyState(id=line.row.id, capacity=amount, draw=takes, above_usd_per_accelerator_hour=dearer)
+                )
         return pools, tuple(supplies)
 
     def most(self, hours: float) -> dict[str, float]:
