@@ -60,7 +60,7 @@ def openb(short: bool) -> bool:
         asks = source(f"openb:{OPENB / f'{workload}.csv.gz'}").asks()
         for policy in policies:
             known = table.filter(workload=workload, policy=policy).row(0, named=True)
-            # A run takes a quarter of a CPU second: the short form is to end in five minutes with all that comes after it.
+            # The short form is to end in five minutes, with all that comes after it.
             seeds = known["seeds"][: SHORT_SEEDS[policy]] if short else known["seeds"]
             runs = [
                 fill(fleet, asks, policy=policy, load=known["load"], seed=seed, clock=SystemClock()) for seed in seeds
