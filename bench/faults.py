@@ -62,6 +62,9 @@ def _counts(told: Told) -> dict[str, int]:
         "kills": told.kills,
         "pauses": told.pauses,
         "runs": told.runs,
+        "resumed": told.resumed,
+        "moves": told.moves,
+        "copies": told.copies,
     }
 
 

@@ -1,18 +1,19 @@
-# Counts to $STEPS. After each fifth step rank 0 writes the step into a file and renames it: a checkpoint is whole or
-# not there.
+# Counts to $STEPS. After each fifth step rank 0 writes a folder and commits it: from then on it is a checkpoint, whole.
+# After an interruption the next run is told the newest one.
 set -eu
 rank=${SKYPILOT_NODE_RANK:-0}
 nodes=${SKYPILOT_NUM_NODES:-1}
-mkdir -p "$CHECKPOINTS"
-newest=$(ls "$CHECKPOINTS" | sed -n 's/^step-\([0-9]*\)$/\1/p' | sort -n | tail -n 1)
-step=${newest:-0}
+step=0
+if [ -n "${ARGOSY_RESUME_FROM:-}" ]; then step=$(cat "$ARGOSY_RESUME_FROM/step"); fi
 echo "rank $rank of $nodes starts at step $step of $STEPS"
 while [ "$step" -lt "$STEPS" ]; do
   step=$((step + 1))
   sleep 0.05
   if [ "$rank" = 0 ] && [ $((step % 5)) = 0 ]; then
-    echo "$step" > "$CHECKPOINTS/.step-$step.part"
-    mv "$CHECKPOINTS/.step-$step.part" "$CHECKPOINTS/step-$step"
+    folder=$ARGOSY_CHECKPOINT/step-$step
+    mkdir -p "$folder"
+    echo "$step" > "$folder/step"
+    "$ARGOSY_COMMIT" "$folder" > /dev/null
     echo "checkpoint at step $step"
   fi
 done

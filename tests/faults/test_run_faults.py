@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
+from typing import Any
+
 import pytest
 from bench.faults import batch, many
 
+from argosy.control import loop
+from argosy.control.live import LiveTick
 from argosy.control.loop import Control
+from argosy.model.snapshot import Replica
 from argosy.run.decide import Case, Verdict
 from argosy.simulate.faults import run
 from argosy.simulate.promises import Broken
+from argosy.store import CopyChange
 
 SCHEDULES = 500
 BOTH = 10
@@ -24,7 +32,7 @@ KEPT = {
 
 @pytest.mark.parametrize("seed", KEPT)
 def test_schedules_that_broke_a_promise_once(seed: int) -> None:
-    run(seed, steps=40)
+    run(seed, steps=40, carries=False)
 
 
 def test_a_schedule_is_the_same_each_time() -> None:
@@ -44,6 +52,7 @@ def test_all_promises_hold_in_every_schedule() -> None:
     assert counts["kills"] > SCHEDULES
     assert counts["pauses"] > SCHEDULES / 2
     assert counts["SUCCEEDED"] > counts["FAILED"] + counts["CANCELLED"]
+    assert min(counts[what] for what in ("resumed", "moves", "copies")) > SCHEDULES / 10
 
 
 class NoFence(Control):
@@ -67,6 +76,57 @@ def test_the_schedules_catch_a_loop_that_is_careless(variant: type[Control]) -> 
     told = next(filter(None, (broken_by(variant, seed) for seed in range(60))), "")
     assert "I1" in told or "I3" in told
     assert "replay: python -m bench.faults --seed" in told
+
+
+class FromTheBeginning(Control):
+    """Forgets what was saved."""
+
+    def __init__(self, *args: Any, **given: Any) -> None:
+        super().__init__(*args, **{**given, "find": lambda *_: None})
+
+
+class CarriesForNothing(Control):
+    """Counts no price for what it carries."""
+
+    def __init__(self, *args: Any, **given: Any) -> None:
+        links = tuple(link.model_copy(update={"usd_per_gib": 0.0}) for link in given["world"].links)
+        super().__init__(*args, **{**given, "world": replace(given["world"], links=links)})
+
+
+class DoesNotWait(Control):
+    """Takes an order of data for the data."""
+
+    def _place(self, now, done):  # type: ignore[no-untyped-def]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(loop, "at_hand", lambda world, copies: tuple(
+                Replica(dataset=copy.dataset, region=copy.to_region) for copy in copies.values()
+            ))  # fmt: skip
+            patch.setattr(LiveTick, "_data_open", lambda self, group, rung, name: list(rung.pools))
+            super()._place(now, done)
+
+
+class ChargesAgain(Control):
+    """Books what is done whenever it sees it."""
+
+    def _copy(self, now, done):  # type: ignore[no-untyped-def]
+        super()._copy(now, done)
+        for copy in self.store.copies().values():
+            if copy.status == "DONE":
+                self.store.change_copies([CopyChange("Copied", copy, copy.version)], fence=self.lead)
+
+
+@pytest.mark.parametrize(
+    ("variant", "promise"),
+    [
+        (FromTheBeginning, "I8: .* goes on from None, the newest is"),
+        (CarriesForNothing, "I[89]: .* was charged 0.0"),
+        (DoesNotWait, "I9: .* before (corpus|records) is"),
+        (ChargesAgain, "I9: .* was charged twice"),
+    ],
+)
+def test_the_schedules_catch_a_loop_that_carries_carelessly(variant: type[Control], promise: str) -> None:
+    told = next(filter(None, (broken_by(variant, seed) for seed in range(60))), "")
+    assert re.search(promise, told), told
 
 
 def broken_by(variant: type[Control], seed: int) -> str:

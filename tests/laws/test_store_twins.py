@@ -18,12 +18,13 @@ from tests.laws.test_store_laws import step_of
 from tests.support.stores import HandClock
 
 from argosy.errors import ArgosyError, Conflict
+from argosy.model.copy import Copy
 from argosy.model.job import Job, Run
 from argosy.model.task import Choice, Task
 from argosy.record import Record
 from argosy.simulate.faults import Told, run
 from argosy.simulate.stores import FaultyMemoryStore, FaultyStore, Kind, sqlite_in_memory, store_of
-from argosy.store import Change, Lease, MemoryStore, NewJob, NewRun, Present, Store
+from argosy.store import Change, CopyChange, Lease, MemoryStore, NewJob, NewRun, Present, Store
 
 PLACE = NewRun(driver="d", pool="p", vendor="v", region="r", choice=0, usd_per_hour=1.5)
 NOTES = ({}, {"why": {"runner_up": None, "loss": 0.5}, "list": [1, "two"]})
@@ -193,6 +194,25 @@ class Twins(RuleBasedStateMachine):
             lease = data.draw(st.sampled_from(self.leases))
             self.both(lambda store: store.release(lease))
 
+    @rule(data=st.data(), dataset=st.sampled_from(["c", "d"]), step=st.sampled_from(["CopyOrdered", "Copied"]))
+    def copy(self, data: st.DataObject, dataset: str, step: str) -> None:
+        if not self.leases:
+            return
+        known = self.stores[1].kept.copies.get(f"{dataset}@r")
+        version = data.draw(st.sampled_from([0, 1, 0 if known is None else known.version]))
+        made = Copy(
+            id=f"{dataset}@r", dataset=dataset, from_region="q", to_region="r", gib=1.0, usd=0.5, hours=0.1,
+            status="DONE" if step == "Copied" else "ORDERED", ordered_at=self.clock.now(), readers=("a", "b"),
+        )  # fmt: skip
+        changes = [CopyChange(step, made, version)] * data.draw(st.integers(1, 2))
+        fence = data.draw(st.sampled_from(self.leases))
+        self.both(lambda store: store.change_copies(changes, fence=fence))
+
+    @rule(data=st.data(), owner=st.sampled_from(["a", "b"]))
+    def prolong(self, data: st.DataObject, owner: str) -> None:
+        lease = data.draw(st.sampled_from([None, *self.leases]))
+        self.both(lambda store: store.prolong(lease, owner, ["d"], 5))
+
     @rule(seconds=st.sampled_from([0.0, 3.0, 5.0, 6.0]))
     def wait(self, seconds: float) -> None:
         self.clock.forward(seconds)
@@ -226,7 +246,17 @@ class Twins(RuleBasedStateMachine):
     @invariant()
     def all_that_is_read_is_the_same(self) -> None:
         cut, self.cut = self.cut, ""
-        for read in ("open_jobs", "active_runs", "penalties", "cordons", "counts", "recount", "last_event", "now"):
+        for read in (
+            "open_jobs",
+            "active_runs",
+            "penalties",
+            "cordons",
+            "copies",
+            "counts",
+            "recount",
+            "last_event",
+            "now",
+        ):
             self.both(lambda store, read=read: getattr(store, read)())
         for store, present in zip(self.stores, self.presents, strict=True):
             store.refresh(present)

@@ -76,8 +76,10 @@ def test_hello(home: Path) -> None:
 def test_a_gang_with_checkpoints(home: Path) -> None:
     shutil.copytree(ROOT / "examples" / "train", home / "train")
     assert "checkpoint at step 20" in argosy("launch", "train/train.yaml").stdout
-    assert {p.name for p in (home / "train" / "checkpoints").iterdir()} == {f"step-{i}" for i in (5, 10, 15, 20)}
     (job,) = listed()
+    folders = list((home / "train" / "checkpoints" / job["id"] / "00000001").iterdir())
+    assert {folder.name for folder in folders} == {f"step-{i}" for i in (5, 10, 15, 20)}
+    assert all((folder / "COMPLETE").exists() for folder in folders)
     assert "rank 1 is done" in argosy("logs", job["id"], "--rank", "1").stdout
 
 

@@ -15,6 +15,7 @@ from argosy.api.submit import MAX_KEY, new_jobs, parsed, request_hash
 from argosy.api.views import (
     JOB_ROWS,
     Checked,
+    CopyView,
     Explanation,
     JobDetail,
     JobPage,
@@ -113,7 +114,7 @@ def explain_job(job: JobId, found: Found, who: Viewer) -> Response:
     detail = _detail(job, found, who)
     # Jobs that are alike are one ask; work that runs is an ask of its own.
     ask = detail.job.task_hash[:32]
-    asks = {ask, f"{ask}/again", *(run.id for run in detail.runs)}
+    asks = {ask, f"{ask}/again", f"{ask}/{job}", *(run.id for run in detail.runs)}
 
     def of(placement: dict[str, Any], name: str) -> tuple[dict[str, Any], ...]:
         return tuple(row for row in placement.get(name, ()) if row.get("ask") in asks)
@@ -135,6 +136,15 @@ def explain_job(job: JobId, found: Found, who: Viewer) -> Response:
             decided_at=decision.at if decision else None,
             placed=of(placement, "assignments"),
             unplaced=of(placement, "unplaced"),
+            prices=tuple(
+                {key: row[key] for key in ("pool", "usd_per_accelerator_hour")} for row in placement.get("pools", ())
+            ),
+            price_note=placement.get("price_note"),
+            copies=tuple(
+                CopyView.of(copy)
+                for copy in found.store.copies().values()
+                if copy.dataset in detail.task.placement.data
+            ),
             runs=detail.runs,
             events=tuple(shown(event) for event in _newest(found, job)),
         )

@@ -10,6 +10,7 @@ from pydantic import ConfigDict, SecretStr, StringConstraints, TypeAdapter
 from typing_extensions import TypedDict
 
 from argosy.api.problem import Place
+from argosy.model.copy import Copy
 from argosy.model.job import Event, Job, JobStatus, Run, RunStatus
 from argosy.model.task import Task
 from argosy.record import Id, Record, Text
@@ -66,6 +67,18 @@ class RunView(Record):
     finished_at: datetime | None
     exit_code: int | None
     manifest_hash: str | None
+    resume_from: str | None
+    """Checkpoint that it goes on from; null where it begins anew or finds it by itself."""
+    resume_region: str | None
+    """Region that the checkpoint lies in."""
+    resume_hash: str | None
+    resume_gib: float | None
+    resume_usd: float | None
+    """What carrying it here was charged."""
+    resume_hours: float | None
+    """Time that carrying it takes at the median throughput of the link."""
+    moving_to: str | None
+    """Pool for whose sake it was asked to leave."""
     version: int
 
     @classmethod
@@ -178,6 +191,40 @@ class EventPage(Record):
     """Give it as `after` for what comes next."""
 
 
+class CopyView(Record):
+    """A copy of data that was ordered."""
+
+    id: str
+    """`<dataset>@<region>`."""
+    dataset: str
+    from_region: str
+    to_region: str
+    gib: float
+    usd: float
+    """Price of the way, once."""
+    hours: float
+    """Time at the median throughput of the link."""
+    status: str
+    message: str
+    """Why the last attempt failed."""
+    attempts: int
+    failures: int
+    not_before: datetime | None
+    readers: tuple[str, ...]
+    decision: str
+    ordered_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    charged_usd: float | None
+    """What was charged; null until it is whole."""
+    checksum: str | None
+
+    @classmethod
+    def of(cls, copy: Copy) -> CopyView:
+        """The view of a copy."""
+        return cls.model_construct(**{k: v for k, v in dict(copy).items() if k != "version"})
+
+
 class Explanation(Record):
     """Why a job is where it is, or why it waits."""
 
@@ -189,6 +236,12 @@ class Explanation(Record):
     """Where it was placed, the runner-up, and what spoke against that."""
     unplaced: tuple[dict[str, Any], ...]
     """Why it waits: one excuse for every rule that stands in the way."""
+    prices: tuple[dict[str, Any], ...]
+    """Pools of that decision with the internal price that was charged there."""
+    price_note: str | None
+    """Where these prices come from."""
+    copies: tuple[CopyView, ...]
+    """Copies of the data that it reads."""
     runs: tuple[RunView, ...]
     events: tuple[Event, ...]
     """Its newest events."""

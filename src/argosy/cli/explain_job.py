@@ -36,12 +36,18 @@ def lines(found: dict[str, Any]) -> list[str]:
         said.append(f"run {run['id']}: {run['status'].lower()} ({run['reason']}) in {run['pool']}{nodes}{price}")
         if run["message"]:
             said.append(f"  {run['message']}")
+        said += [f"  {line}" for line in _resumed(run)]
+    for copy in found["copies"]:
+        said.append(_copied(copy))
     for row in found["placed"]:
         said.append(f"placed in {row['pool']}: gains {row['gain_usd_per_hour']:,.4g} USD an hour")
         if row.get("runner_up"):
             said.append(f"  next best was {row['runner_up']}: {row.get('why_not') or 'worth less'}")
     for row in found["unplaced"]:
         said += [f"waits: {e['limit']}; {e['remedy']}" for e in row["excuses"]]
+    if found["price_note"]:
+        prices = (f"{row['pool']} {row['usd_per_accelerator_hour']:,.4g}" for row in found["prices"])
+        said.append(f"prices in USD an accelerator-hour: {', '.join(prices)}; {found['price_note']}")
     if job["not_before"]:
         said.append(f"not tried again before {job['not_before']}")
     said.append("events:")
@@ -50,3 +56,28 @@ def lines(found: dict[str, Any]) -> list[str]:
         words = " ".join(str(fields[key]) for key in ("status", "reason") if key in fields)
         said.append(f"  {event['at']}  {event['kind']}  {words}".rstrip())
     return said
+
+
+def _resumed(run: dict[str, Any]) -> list[str]:
+    """What a run went on from, and what bringing it there took."""
+    said = []
+    if run["resume_region"] is not None:
+        size = "size unknown" if run["resume_gib"] is None else f"{run['resume_gib']:.4g} GiB"
+        cost = "nothing was charged for carrying it"
+        if run["resume_usd"] is not None and run["resume_usd"] + run["resume_hours"] > 0:
+            cost = f"carried for {run['resume_usd']:,.4g} USD in {run['resume_hours']:.3g} h by the link"
+        name = run["resume_from"] or "a checkpoint that it finds by itself"
+        said.append(f"goes on from {name} in {run['resume_region']} ({size}); {cost}")
+    if run["moving_to"] is not None:
+        said.append(f"asked to leave for {run['moving_to']}")
+    return said
+
+
+def _copied(copy: dict[str, Any]) -> str:
+    """How far a copy of data is, and what it cost."""
+    way = f"data {copy['dataset']}, {copy['from_region']} to {copy['to_region']}, {copy['gib']:g} GiB"
+    if copy["status"] == "DONE":
+        return f"{way}: there since {copy['finished_at']}, charged {copy['charged_usd']:,.2f} USD once"
+    failed = f", failed {copy['failures']} times" if copy["failures"] else ""
+    why = f": {copy['message']}" if copy["message"] else ""
+    return f"{way}: {copy['status'].lower()}, attempt {copy['attempts']}{failed}{why}"

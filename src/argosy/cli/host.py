@@ -57,7 +57,15 @@ class Host:
         settings = file.drivers or {"local": local_settings(folder.runs, os.environ)}
         self.drivers = {name: open_driver(wanted, clock) for name, wanted in settings.items()}
         owner = f"{platform.node() or 'localhost'}-{sha256(str(folder.path).encode()).hexdigest()[:12]}"
-        control = Control(self.store, self.drivers, owner=owner, clock=clock, rules=file.rules, world=file.world())
+        control = Control(
+            self.store,
+            self.drivers,
+            owner=owner,
+            clock=clock,
+            rules=file.rules,
+            world=file.world(),
+            copier=file.copier(),
+        )
         self.traces = to_endpoint(traces, __version__)
         control.look = self.traces.around("look", control.look)  # type: ignore[method-assign]
         self.service = Service(control, idle_seconds=IDLE_SECONDS)

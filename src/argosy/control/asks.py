@@ -13,13 +13,17 @@ from datetime import datetime
 from typing import Any
 
 from argosy.control.fleet import CORES, Fleet, Need, need_of
+from argosy.control.resumes import Resume
 from argosy.control.world import ControlWorld
 from argosy.model.job import Run
-from argosy.model.snapshot import PlaceAsk
+from argosy.model.routes import Carried
+from argosy.model.snapshot import PlaceAsk, Snapshot
 from argosy.model.task import Task
+from argosy.run.driver import EnginePool
 from argosy.run.ladder import locations
 
 FAMILY = "any"
+WINDOW_HOURS: float = Snapshot.model_fields["window_hours"].default
 WORTH_MARGIN = 1e-3
 """By how much work that does not say its worth is worth more than the dearest accelerator-hour it may use."""
 
@@ -34,6 +38,18 @@ class Rung:
     """Pool to the position of the choice that allows it."""
     needs: Mapping[str, Need]
     """Pool to what each node takes there."""
+
+
+@dataclass(frozen=True, slots=True)
+class WayOut:
+    """Where work that runs could move."""
+
+    pools: tuple[str, ...]
+    """Pools that have room for it now, other than its own."""
+    gib: float
+    """Size of what it would carry."""
+    saved_at: datetime | None
+    """When its newest checkpoint was complete; None: there is none."""
 
 
 def rungs_of(
@@ -90,37 +106,78 @@ def waiting_ask(
     fleet: Fleet,
     now: datetime,
     may_preempt: bool,
+    resume: Resume | None = None,
+    world: ControlWorld | None = None,
 ) -> PlaceAsk:
-    """The ask for waiting jobs of one shape in those pools of one rung."""
-    dearest = max((_useful_price(task, fleet, pool) for pool in pools), default=0.0)
+    """The ask for waiting jobs of one shape in those pools of one rung.
+
+    Work pays for carrying its checkpoint and for copying its data. Where it does not say its worth, it is worth what
+    its dearest place takes, or it could go nowhere; for that it stops nobody.
+    """
+    extra = {pool: _carrying(task, fleet.pools[pool].pool, rung.amount, resume, world) for pool in pools}
+    dearest = max((_useful_price(task, fleet, pool) + extra[pool] for pool in pools), default=0.0)
     return PlaceAsk(
         id=name,
         count=count,
         accelerators=rung.amount,
         allowed_pools=tuple(pools),
         usd_per_unit=worth(task, rung.amount, dearest),
-        may_preempt=may_preempt,
+        may_preempt=may_preempt and task.placement.value_usd_per_hour is not None,
+        checkpoint_in=resume.region if resume is not None and resume.gib else None,
+        checkpoint_gib=0.0 if resume is None else resume.gib or 0.0,
         **_common(task, fleet, pools, now),
     )
 
 
-def running_ask(name: str, task: Task, run: Run, need: Need, *, fleet: Fleet, now: datetime) -> PlaceAsk:
-    """The ask for work that runs. It may be stopped for dearer work where it can go on from a checkpoint."""
+def _carrying(task: Task, pool: EnginePool, amount: float, resume: Resume | None, world: ControlWorld | None) -> float:
+    """Price of bringing checkpoint and data to a pool, spread over the useful accelerator-hours of a window."""
+    if world is None:
+        return 0.0
+    ways = [] if resume is None else [resume.carried(world, pool.region)]
+    ways += [world.copied(name, pool.region) for name in task.placement.data]
+    known = [way for way in ways if isinstance(way, Carried)]
+    hours = max((way.hours for way in known), default=0.0)
+    if hours >= WINDOW_HOURS:
+        return 0.0
+    goodput = max(task.spot_goodput_fraction, 1e-3) if pool.spot else 1.0
+    return sum(way.usd for way in known) / (amount * goodput * (WINDOW_HOURS - hours))
+
+
+def running_ask(
+    name: str, task: Task, run: Run, need: Need, *, fleet: Fleet, now: datetime, way_out: WayOut | None = None
+) -> PlaceAsk:
+    """The ask for work that runs. It may be stopped for dearer work where it can go on from a checkpoint.
+
+    With a way out it may also move. What is lost then is counted from its newest checkpoint where that was looked at,
+    otherwise from what the task says.
+    """
     rules = task.placement
     # The instant of the start is the one that a look had; another replica may be a little behind it.
     since = 0.0 if run.started_at is None else max(0.0, (now - run.started_at).total_seconds() / 3600)
     step = None if rules.checkpoint is None else rules.checkpoint.every_seconds
     lost = since if step is None else min(since, step / 3600)
+    pools: tuple[str, ...] = (run.pool,)
+    gib = 0.0
+    if way_out is not None:
+        pools, gib = (run.pool, *way_out.pools), way_out.gib
+        lost = since if way_out.saved_at is None else min(since, (now - way_out.saved_at).total_seconds() / 3600)
     return PlaceAsk(
         id=name,
         accelerators=need.amount,
-        allowed_pools=(run.pool,),
+        allowed_pools=pools,
         running_in=run.pool,
-        preemptible=(rules.checkpoint is not None or rules.idempotent) and run.status == "RUNNING",
-        restart_hours=round(lost, 2),
+        preemptible=can_go_on(task) and run.status == "RUNNING",
+        restart_hours=round(max(0.0, lost), 2),
         usd_per_unit=worth(task, need.amount, _useful_price(task, fleet, run.pool)),
-        **_common(task, fleet, (run.pool,), now),
+        checkpoint_gib=gib,
+        **_common(task, fleet, pools, now),
     )
+
+
+def can_go_on(task: Task) -> bool:
+    """Whether it may be stopped for a reason of ours: it goes on from a checkpoint, and gets another run."""
+    rules = task.placement
+    return (rules.checkpoint is not None or rules.idempotent) and "interruption" in task.recovery.on_events
 
 
 def worth(task: Task, amount: float, dearest: float) -> float:
@@ -146,7 +203,6 @@ def _common(task: Task, fleet: Fleet, pools: Sequence[str], now: datetime) -> di
         "spot_goodput_fraction": task.spot_goodput_fraction if spot else None,
         "residency": rules.residency,
         "datasets": rules.data,
-        "checkpoint_gib": 0.0 if rules.checkpoint is None else rules.checkpoint.gib,
         "deadline_hours": _hours_to(rules.deadline, now),
     }
 

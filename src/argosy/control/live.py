@@ -7,18 +7,21 @@ machines still have room, the job is still the one that was looked at. What does
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from argosy.clock import Clock
-from argosy.control.asks import FAMILY, Rung, rungs_of, running_ask, waiting_ask
+from argosy.control import copies as data_copies
+from argosy.control.asks import FAMILY, Rung, WayOut, rungs_of, running_ask, waiting_ask
 from argosy.control.fleet import DEFAULT_CORES, Fleet, Need, need_of
 from argosy.control.protocols import Halt
+from argosy.control.resumes import Resume
 from argosy.control.tick import Step, tick
 from argosy.control.world import ControlWorld
 from argosy.errors import OutsideError
+from argosy.model.copy import Copy
 from argosy.model.job import Job, Run
 from argosy.model.placement import Assignment, Eviction, Placement, Transfer
 from argosy.model.region import Region
@@ -42,6 +45,8 @@ class Waiting:
     jobs: list[Job]
     rungs: tuple[Rung, ...]
     may_preempt: bool
+    resume: Resume | None = None
+    """What they go on from; then there is one job."""
 
 
 @dataclass(slots=True)
@@ -50,6 +55,7 @@ class Outcome:
 
     placed: int = 0
     evicted: int = 0
+    moved: int = 0
     waiting: int = 0
     reasons: dict[str, tuple[str, str]] = field(default_factory=dict)
     """Name of an ask that waits to the reason's word and text."""
@@ -68,7 +74,27 @@ class LiveTick:
         owner: str,
         fence: Lease,
         lease_seconds: float,
+        resumes: Mapping[str, Resume] | None = None,
+        troubles: Mapping[str, str] | None = None,
+        copies: Mapping[str, Copy] | None = None,
+        copies_made: bool = False,
+        targets: Mapping[str, str] | None = None,
+        ways_out: Callable[[Mapping[str, tuple[Task, Run, Job]]], Mapping[str, WayOut]] | None = None,
     ) -> None:
+        """`resumes` and `troubles` are by job: what it goes on from, and why that could not be found out.
+
+        `targets` is job to the pool that it left its last one for. `copies_made` says whether somebody carries copies
+        out. `ways_out` gives those runs that may move now; without it none may.
+        """
+        self.resumes, self.troubles = resumes or {}, troubles or {}
+        self.targets = targets or {}
+        self.only: dict[str, str] = {}
+        """Groups that are asked for alone, and the one pool that each is asked for in; empty: all are."""
+        self.copies, self.copies_made = copies or {}, copies_made
+        self.look_for_ways_out = ways_out
+        self.ways_out: Mapping[str, WayOut] = {}
+        self.moves: dict[str, str] = {}
+        """Ask that moves by the present decision to its new pool."""
         self.store, self.fleet, self.world, self.clock = store, fleet, world, clock
         self.owner, self.fence, self.lease_seconds = owner, fence, lease_seconds
         self.outcome = Outcome()
@@ -86,6 +112,10 @@ class LiveTick:
         self.asks: list[PlaceAsk] = []
         self.decision = ""
         self.awaited: dict[tuple[str, str], Transfer] = {}
+        self.for_data: dict[str, str] = {}
+        """Name of a group to the copies that it waits for, in words."""
+        self.missing_ways: dict[str, str] = {}
+        """Name of a group to a way that its checkpoint has no price for."""
 
     def run(
         self,
@@ -98,6 +128,10 @@ class LiveTick:
         """Place waiting jobs, rung by rung."""
         self.now = now
         by_name = {job.id: job for job in jobs}
+        for run in runs:
+            if run.status == "TERMINATING" and run.moving_to in self.fleet.pools and run.job in by_name:
+                task = tasks[by_name[run.job].task_hash]
+                self.fleet.pools[run.moving_to].take(self._need(task, run))  # kept for it until it is there
         self._gather(jobs, tasks, avoid)
         for run in runs:
             job = by_name.get(run.job)
@@ -108,6 +142,9 @@ class LiveTick:
                 self.running[run.id] = (task, run, job)
             elif run.status == "TERMINATING" and run.unreachable_since is None:
                 self.leaving[run.pool] += self._need(task, run).amount
+        if self.look_for_ways_out is not None:
+            self.ways_out = self.look_for_ways_out(self.running)
+        self._arrive()
         self._down_the_rungs()
         waits = any(group.jobs and name not in self.held for name, group in self.groups.items())
         if waits and self.fleet.open_avoided():  # nothing else had room
@@ -116,14 +153,29 @@ class LiveTick:
         self._say_why()
         return self.outcome
 
+    def _arrive(self) -> None:
+        """Place what left for another pool there, before anybody else may have the room that was kept for it."""
+        for name, group in self.groups.items():
+            target = next((self.targets[job.id] for job in group.jobs if job.id in self.targets), None)
+            if target is not None and group.rungs and target in group.rungs[0].pools:
+                self.only[name] = target
+        self.level = 0
+        if self.only:
+            self.asks = self._asks()
+            made = tick(self, self, self, clock=self.clock)
+            if made.failed:
+                raise OutsideError(made.failed[0][1])
+        self.only = {}
+
     def _down_the_rungs(self) -> None:
         rungs = max((len(group.rungs) for group in self.groups.values()), default=0)
-        for self.level in range(rungs):
+        for level in range(max(rungs, 1 if self.ways_out else 0)):
+            self.level = level
             known = -1
             while len(self.fragmented) > known:  # what has room in sum and on no machine is asked for elsewhere
                 known = len(self.fragmented)
                 self.asks = self._asks()
-                if not any(ask.running_in is None for ask in self.asks):
+                if not any(ask.running_in is None or ask.id in self.ways_out for ask in self.asks):
                     break
                 made = tick(self, self, self, clock=self.clock)
                 if made.failed:
@@ -175,6 +227,7 @@ class LiveTick:
         """Keep a decision that changes something, before anything of it is carried out."""
         self.decision = decision
         self.awaited = {(ask, copy.to_region): copy for copy in placement.transfers for ask in copy.readers}
+        self.moves = {row.ask: row.pool for row in placement.assignments if row.change == "migrate"}
         self.kept = self._pointless(placement)
         for row in placement.unplaced:
             if row.ask in self.groups and row.excuses:
@@ -184,7 +237,9 @@ class LiveTick:
                     f"{first.limit}; {first.remedy}",
                 )
         if placement.evictions or placement.transfers or any(a.change != "stay" for a in placement.assignments):
-            kept = placement.model_copy(update={"unplaced": placement.unplaced[:MOST_UNPLACED]})
+            note = self.world.price_note([use.pool for use in placement.pools])
+            told = {"unplaced": placement.unplaced[:MOST_UNPLACED], "price_note": note}
+            kept = placement.model_copy(update=told)
             self.store.decided(decision, kept.model_dump(mode="json"))
 
     def done(self, decision: str, number: int, step: Step) -> None:
@@ -206,10 +261,31 @@ class LiveTick:
             self.leaving[run.pool] += self._need(task, run).amount
 
     def copy(self, step: Transfer) -> None:
-        """Copies are ordered by whoever owns the data; a job that needs one waits, and says for what."""
+        """Order a copy, once for a dataset and a region; whoever reads it waits until it is there."""
+        if self.copies_made:
+            data_copies.order(
+                self.store, step, self.world, decision=self.decision, now=self.now, fence=self.fence
+            )  # fmt: skip
 
     def halt(self, step: Halt) -> None:
-        """Nothing: a run is not moved while it lives; `start` passes over what no waiting group asked for."""
+        """Ask a run to leave for another place (R14). Its job is placed anew once it is gone and shut out."""
+        if step.ask not in self.running or step.ask not in self.moves:
+            return
+        task, run, job = self.running[step.ask]
+        target = self.moves[step.ask]
+        need = self._need(task, run)
+        if not self.fleet.pools[target].fits(need):
+            self.fragmented.add((target, need))
+            return
+        there, here = self._price(target) * need.amount, self._price(run.pool) * need.amount
+        text = f"moves to {target}: {there:,.2f} USD an hour instead of {here:,.2f}"
+        fields = {"status": "TERMINATING", "reason": "Moved", "message": text, "moving_to": target}
+        note = {"decision": self.decision, "carries_gib": self.ways_out[step.ask].gib}
+        if self._commit([Change("Moving", job.id, job.version, {}, run.id, run.token, fields, note=note)])[0]:
+            self.outcome.moved += 1
+            del self.running[step.ask]
+            self.leaving[run.pool] += need.amount
+            self.fleet.pools[target].take(need)
 
     def start(self, step: Assignment) -> None:
         """Promise machines to the oldest jobs of an ask, as far as there is room on machines and not only in sum."""
@@ -221,6 +297,7 @@ class LiveTick:
         copy = self.awaited.get((step.ask, pool.pool.region))
         if copy is not None:
             text = f"{copy.dataset} must be copied to {copy.to_region} first ({copy.gib:g} GiB, {copy.usd:,.2f} USD)"
+            text += "" if self.copies_made else "; nobody is told to copy (data.folders of the server file)"
             self.outcome.reasons[step.ask] = ("WaitingForData", text)
             return
         why = step.model_dump(mode="json", include={"runner_up", "runner_up_loss_usd_per_hour", "why_not"})
@@ -238,6 +315,7 @@ class LiveTick:
             pool.take(need)
             chosen.append(job)
         price = self._price(step.pool)
+        going_on, told = self._going_on(group.resume, pool.pool.region)
         new = NewRun(
             driver=pool.driver,
             pool=step.pool,
@@ -245,9 +323,10 @@ class LiveTick:
             region=pool.pool.region,
             choice=rung.choice[step.pool],
             usd_per_hour=price * rung.amount if self._priced(step.pool) else None,
+            **going_on,
         )
         fields = {"status": "STARTING", "reason": "Placed", "message": f"placed in {step.pool}", "not_before": None}
-        note = {"decision": self.decision, "why": why}
+        note = {"decision": self.decision, "why": why, **told}
         changes = [Change("Placed", job.id, job.version, fields, new_run=new, note=note) for job in chosen]
         done = self._commit(changes)
         self.outcome.placed += sum(done)
@@ -255,6 +334,60 @@ class LiveTick:
         group.jobs = [job for job in group.jobs if job.id not in gone]
 
     # --- Inside
+
+    def _going_on(self, resume: Resume | None, region: str) -> tuple[dict[str, Any], dict[str, Any]]:
+        """R12: fields of a new run, and words of its event, about the checkpoint that it goes on from."""
+        if resume is None:
+            return {}, {}
+        way = resume.carried(self.world, region)
+        assert not isinstance(way, str), "places without a way for the checkpoint were left out"
+        fields: dict[str, Any] = {
+            "resume_from": resume.path,
+            "resume_region": resume.region,
+            "resume_hash": resume.hash,
+            "resume_gib": resume.gib,
+            "resume_usd": None if way is None else way.usd,
+            "resume_hours": None if way is None else way.hours,
+        }
+        told = {} if resume.lost_seconds is None else {"lost_seconds": resume.lost_seconds}
+        return fields, {"resume": {**fields, **told}}
+
+    def _carriable(self, rungs: tuple[Rung, ...], resume: Resume) -> tuple[tuple[Rung, ...], str]:
+        """Rungs without the places that have no way for the checkpoint, and which way that is."""
+        found, missing = [], ""
+        for rung in rungs:
+            pools = []
+            for pool in rung.pools:
+                way = resume.carried(self.world, self.fleet.pools[pool].pool.region)
+                if isinstance(way, str):
+                    missing = missing or way
+                else:
+                    pools.append(pool)
+            if pools:
+                found.append(Rung(tuple(pools), rung.amount, rung.choice, rung.needs))
+        return tuple(found), missing
+
+    def _data_open(self, group: Waiting, rung: Rung, name: str) -> list[str]:
+        """Pools where the data of a group is, or that a copy may be ordered for now.
+
+        While a copy is under way no other is ordered, and where it goes nothing is started. Work that does not say its
+        worth waits for room where its data lies; a copy is ordered for it only where there is no such place.
+        """
+        data = group.task.placement.data
+        if not data:
+            return list(rung.pools)
+        here = {pool for pool in rung.pools if self.world.has_data(data, self.fleet.pools[pool].pool.region)}
+        mine = [copy for copy in self.copies.values() if copy.dataset in data and copy.status != "DONE"]
+        resting = {copy.to_region for copy in mine if copy.failures >= data_copies.FAILING}
+        going = [copy for copy in mine if copy.to_region not in resting]
+        if going or mine:
+            self.for_data[name] = "; ".join(data_copies.words(copy, self.now) for copy in going or mine)
+        any_here = any(
+            self.world.has_data(data, self.fleet.pools[pool].pool.region) for r in group.rungs for pool in r.pools
+        )
+        if going or (any_here and group.task.placement.value_usd_per_hour is None):
+            return [pool for pool in rung.pools if pool in here]
+        return [pool for pool in rung.pools if self.fleet.pools[pool].pool.region not in resting]
 
     def _pointless(self, placement: Placement) -> set[tuple[str, str]]:
         """Stops that make room for work that is worth no more, and the starts of that work.
@@ -296,21 +429,39 @@ class LiveTick:
                 if key not in cache:
                     cache[key] = rungs_of(task, self.fleet, avoid, places, self.world)
                 known[job.task_hash] = cache[key]
-            was_stopped = job.reason == "Preempted"
+            was_stopped = job.reason in ("Preempted", "Moved")
             name = f"{job.task_hash[:32]}{'/again' if was_stopped else ''}"
+            resume = self.resumes.get(job.id)
+            if resume is not None or job.id in self.troubles:
+                name = f"{job.task_hash[:32]}/{job.id}"
             group = self.groups.get(name)
             if group is None:
-                group = self.groups[name] = Waiting(task, [], known[job.task_hash], not was_stopped)
-                if not group.rungs:
+                group = self.groups[name] = Waiting(task, [], known[job.task_hash], not was_stopped, resume)
+                if job.id in self.troubles:
+                    group.rungs = ()
+                    self.outcome.reasons[name] = ("CheckpointsUnreadable", self.troubles[job.id])
+                elif not group.rungs:
                     self.outcome.reasons[name] = self._unmatched(task)
+                elif resume is not None:
+                    group.rungs, missing = self._carriable(group.rungs, resume)
+                    if missing:
+                        self.missing_ways[name] = f"its checkpoint of {resume.gib:.3g} GiB: {missing}"
+                    if not group.rungs:
+                        self.outcome.reasons[name] = ("LinkMissing", self.missing_ways[name])
             group.jobs.append(job)
 
     def _asks(self) -> list[PlaceAsk]:
         asks = []
         for name, group in self.groups.items():
+            if self.only and name not in self.only:
+                continue
             if group.jobs and self.level < len(group.rungs) and name not in self.held:
                 rung = group.rungs[self.level]
-                pools = tuple(pool for pool in rung.pools if (pool, rung.needs[pool]) not in self.fragmented)
+                pools = tuple(
+                    pool
+                    for pool in self._data_open(group, rung, name)
+                    if (pool, rung.needs[pool]) not in self.fragmented and self.only.get(name, pool) == pool
+                )
                 if not pools:
                     continue
                 asks.append(
@@ -323,13 +474,23 @@ class LiveTick:
                         fleet=self.fleet,
                         now=self.now,
                         may_preempt=group.may_preempt,
+                        resume=group.resume,
+                        world=self.world,
                     )
                 )
-        if self.level == 0:
+        if self.level == 0 and not self.only:
             for name, (task, run, _) in self.running.items():
                 need = self._need(task, run)
-                asks.append(running_ask(name, task, run, need, fleet=self.fleet, now=self.now))
+                way_out = self._way_out(name, need)
+                asks.append(running_ask(name, task, run, need, fleet=self.fleet, now=self.now, way_out=way_out))
         return asks
+
+    def _way_out(self, name: str, need: Need) -> WayOut | None:
+        found = self.ways_out.get(name)
+        if found is None:
+            return None
+        pools = tuple(pool for pool in found.pools if (pool, need) not in self.fragmented)
+        return WayOut(pools, found.gib, found.saved_at)
 
     def _need(self, task: Task, run: Run) -> Need:
         return need_of(task, task.choices[run.choice])
@@ -361,6 +522,10 @@ class LiveTick:
         for name, group in self.groups.items():
             self.outcome.waiting += len(group.jobs)
             reason, text = self.outcome.reasons.get(name, ("Queued", ""))
+            if name in self.for_data:
+                reason, text = "WaitingForData", self.for_data[name]
+            missing = "" if reason == "LinkMissing" else self.missing_ways.get(name, "")
+            text += f"; not elsewhere: {missing}" if missing else ""
             longest = group.task.recovery.max_wait_seconds
             for job in group.jobs:
                 waited = (self.now - job.created_at).total_seconds()
@@ -368,10 +533,25 @@ class LiveTick:
                     ended = f"waited longer than {longest:g} seconds; {reason}: {text}"
                     fields = {"status": "FAILED", "reason": "MaxWait", "message": ended, "not_before": None}
                     changes.append(Change("MaxWait", job.id, job.version, fields, drop_secrets=True))
-                elif job.reason != reason and job.status == "PENDING" and len(changes) < MOST_REASONS:
-                    changes.append(Change("Waiting", job.id, job.version, {"reason": reason, "message": text}))
+                elif len(changes) < MOST_REASONS and (fields := _told_anew(job, reason, text, missing)):
+                    changes.append(Change("Waiting", job.id, job.version, fields))
         if changes:
             self._commit(changes)
+
+
+_OUTSIDE = ("WaitingForData", "LinkMissing", "CheckpointsUnreadable")
+"""Reasons whose text is kept up to date; what it says changes only when something happened."""
+
+
+def _told_anew(job: Job, reason: str, text: str, missing: str) -> dict[str, Any]:
+    """Fields of a waiting job whose reason is another than before; a job that recovers keeps why it does."""
+    if job.status == "PENDING":
+        same = job.reason == reason and (reason not in _OUTSIDE or job.message == text)
+        return {} if same else {"reason": reason, "message": text}
+    if reason not in _OUTSIDE and not missing:
+        return {}
+    told = f"{reason}: {text}" if reason in _OUTSIDE else f"{reason} where its checkpoint lies; LinkMissing: {missing}"
+    return {"message": told} if job.message != told else {}
 
 
 _REASONS = {

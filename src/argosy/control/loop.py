@@ -13,16 +13,20 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, TypeVar
 
 from argosy.clock import Clock
+from argosy.control.copies import at_hand, carry_out
 from argosy.control.fleet import Fleet, make_fleet, need_of, node_names, place_names, promise
 from argosy.control.live import LiveTick, Outcome
+from argosy.control.moves import ways_out
+from argosy.control.resumes import Find, Resumes, on_disk
 from argosy.control.world import ControlWorld
 from argosy.errors import ArgosyError, BadInput, CheckFailed, OutsideError, SolverError, StartRefused
 from argosy.model.job import Job, Run
 from argosy.model.task import Task
-from argosy.run.checkpoints import latest_checkpoint
+from argosy.run.copier import Copier
 from argosy.run.decide import Case, Sight, Verdict, judge, leave, refused, started
 from argosy.run.driver import Driver, EnginePool, Observation, Order
 from argosy.run.ladder import Penalties, avoided, node_location
@@ -51,6 +55,8 @@ class Look:
     discarded: int = 0
     started: int = 0
     swept: int = 0
+    copied: int = 0
+    """Steps of copies of data."""
     outcome: Outcome = field(default_factory=Outcome)
     open_jobs: int = 0
     failing: str = ""
@@ -59,7 +65,7 @@ class Look:
     @property
     def busy(self) -> bool:
         """Whether something happened, so that the next look should not wait."""
-        return bool(self.changed or self.started or self.outcome.placed or self.outcome.evicted)
+        return bool(self.changed or self.started or self.outcome.placed or self.outcome.evicted or self.copied)
 
 
 class Control:
@@ -75,9 +81,18 @@ class Control:
         rules: RunRules | None = None,
         world: ControlWorld | None = None,
         spread: Spread[Any, Any] = in_turn,
+        copier: Copier | None = None,
+        find: Find | None = None,
     ) -> None:
+        """`copier` carries out copies of data; without one nobody does. `find` looks for checkpoints."""
+        self.copier = copier
         self.store, self.drivers, self.owner, self.clock = store, dict(drivers), owner, clock
         self.rules, self.world, self.spread = rules or RunRules(), world or ControlWorld(), spread
+        self.find = find or on_disk(self.rules.checkpoint_hash_gib)
+        self.resumes = Resumes(store, self.find, self.world)
+        self.moved_at: datetime | None = None
+        self.looking_since: float | None = None
+        """When the present look began, by the monotonic clock; None between looks."""
         self.lead: Lease | None = None
         self.present = Present()
         self.tasks: dict[str, Task] = {}
@@ -91,6 +106,22 @@ class Control:
 
     def look(self) -> Look:
         """One pass. OutsideError and Conflict end it where it stands; the next one begins anew."""
+        self.looking_since = self.clock.monotonic_seconds()
+        try:
+            return self._look()
+        finally:
+            self.looking_since = None
+
+    def beat(self) -> bool:
+        """Keep the lead and the leases of runs for longer while a look takes long; from another thread. False: nothing
+        was kept, because there is no look, or because it takes so long that another replica should have its place."""
+        since = self.looking_since
+        if since is None or self.clock.monotonic_seconds() - since > self.rules.longest_look_seconds:
+            return False
+        self.store.prolong(self.lead, self.owner, list(self.drivers), self.rules.lease_seconds)
+        return True
+
+    def _look(self) -> Look:
         done = Look()
         now = self.store.now()
         done.leads = self._take_the_lead(now)
@@ -98,6 +129,7 @@ class Control:
         self._watch(runs, now, done)
         if done.leads:
             try:
+                self._copy(now, done)
                 self._place(now, done)
             except (BadInput, CheckFailed, SolverError) as error:  # what runs must be looked after all the same
                 done.failing = f"nothing can be placed: {error}"
@@ -264,11 +296,14 @@ class Control:
         by_name, runs = self.present.jobs, self.present.runs
         jobs = list(by_name.values())
         done.open_jobs = len(jobs)
-        if not any(job.run is None and not job.cancel for job in jobs):
+        moves = self._moves_due(now)
+        if not moves and not any(job.run is None and not job.cancel for job in jobs):
             return
         self._know({job.task_hash for job in jobs})
+        world = self.world.at(now, at_hand(self.world, self.present.copies))
+        resumes, troubles = self.resumes.of(jobs, self.tasks)
         avoid = avoided(self.present.penalties, now, self.rules)
-        fleet = self.fleet(avoid)
+        fleet = self.fleet(avoid, world)
         needs = {}
         for run in runs:
             job = by_name.get(run.job)
@@ -280,17 +315,60 @@ class Control:
         tick = LiveTick(
             self.store,
             fleet,
-            self.world,
+            world,
             clock=self.clock,
             owner=self.owner,
             fence=self.lead,
             lease_seconds=self.rules.lease_seconds,
+            resumes=resumes,
+            troubles=troubles,
+            copies=self.present.copies,
+            targets=self._targets(jobs),
+            copies_made=self.copier is not None,
+            ways_out=partial(ways_out, fleet=fleet, world=world, avoid=avoid, find=self.find, rules=self.rules, now=now)
+            if moves
+            else None,
         )
         done.outcome = tick.run(jobs, runs, self.tasks, avoid, now)
+        if moves:
+            self.moved_at = now
 
-    def fleet(self, avoid: frozenset[str] = frozenset()) -> Fleet:
+    def _targets(self, jobs: Sequence[Job]) -> dict[str, str]:
+        """Of jobs that left a place for another: which one."""
+        found = {}
+        for job in jobs:
+            if job.status == "RECOVERING" and job.reason == "Moved" and job.run is None:
+                last = self.store.run(f"{job.id}-{job.epoch}")
+                if last is not None and last.moving_to is not None:
+                    found[job.id] = last.moving_to
+        return found
+
+    def _moves_due(self, now: datetime) -> bool:
+        """Whether it is time to ask whether something that runs should be elsewhere."""
+        if self.moved_at is not None and (now - self.moved_at).total_seconds() < self.rules.move_seconds:
+            return False
+        old = timedelta(seconds=self.rules.move_after_seconds)
+        return any(
+            run.status == "RUNNING" and run.started_at is not None and now - run.started_at >= old
+            for run in self.present.runs
+        )
+
+    def _copy(self, now: datetime, done: Look) -> None:
+        """R13: one step of every copy of data."""
+        if self.copier is None:
+            return
+        self.store.refresh(self.present)
+        if all(copy.status == "DONE" for copy in self.present.copies.values()):
+            return
+        assert self.lead is not None
+        done.copied = carry_out(
+            self.store, self.copier, self.present.copies, rules=self.rules, now=now, fence=self.lead
+        )  # fmt: skip
+
+    def fleet(self, avoid: frozenset[str] = frozenset(), world: ControlWorld | None = None) -> Fleet:
         """Pools of all engines now; an engine that cannot be asked has none, and the fleet says why."""
         self.capacity, self.unknown = {}, {}
+        prices = (world or self.world.at(self.store.now())).prices
 
         def ask(name: str) -> tuple[str, tuple[EnginePool, ...] | str]:
             try:
@@ -302,12 +380,8 @@ class Control:
             if isinstance(answer, str):
                 self.unknown[name] = answer
             else:
-                self.capacity[name] = tuple(self._priced(pool) for pool in answer)
+                self.capacity[name] = tuple(_priced(pool, prices) for pool in answer)
         return make_fleet(self.capacity, unknown=self.unknown, cordons=self.present.cordons, avoid=avoid)
-
-    def _priced(self, pool: EnginePool) -> EnginePool:
-        price = self.world.prices.get(pool.id)
-        return pool if price is None else pool.model_copy(update={"usd_per_hour": price})
 
     # --- Starting
 
@@ -344,7 +418,6 @@ class Control:
         cordons = set(self.present.cordons)
         pools = [pool for pool in self.capacity.get(run.driver, ()) if pool.id == run.pool]
         avoid |= {node.id for pool in pools for node in pool.nodes if cordons & node_names(run.pool, node.id)}
-        checkpoint = task.placement.checkpoint
         return Order(
             run=run.id,
             job=job.id,
@@ -354,7 +427,7 @@ class Control:
             pool=run.pool,
             avoid_nodes=tuple(sorted(avoid)),
             secrets=self.store.secrets(job.id) if task.secrets else {},
-            checkpoint=None if checkpoint is None else latest_checkpoint(checkpoint.prefix, job.id),
+            checkpoint=run.resume_from,
         )
 
     # --- Sweeping
@@ -401,3 +474,8 @@ class Control:
 
     def _case(self, job: Job, run: Run, penalties: Penalties, now: datetime) -> Case:
         return Case(job, run, self.tasks[job.task_hash], penalties, now, self.rules)
+
+
+def _priced(pool: EnginePool, prices: Mapping[str, float]) -> EnginePool:
+    price = prices.get(pool.id)
+    return pool if price is None else pool.model_copy(update={"usd_per_hour": price})

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -39,6 +40,9 @@ class Health:
     evicted: int = 0
     swept: int = 0
     discarded: int = 0
+    moved: int = 0
+    beats: int = 0
+    """Times that leases were prolonged in the middle of a look."""
 
 
 class Service:
@@ -52,10 +56,12 @@ class Service:
         self.stopping = threading.Event()
         self.looked = threading.Condition()
         self.thread = threading.Thread(target=self._run, name="argosy-control", daemon=True)
+        self.heart = threading.Thread(target=self.beat_until, name="argosy-heartbeat", daemon=True)
 
     def start(self) -> None:
         """Begin to look."""
         self.thread.start()
+        self.heart.start()
 
     def stop(self, seconds: float = 10.0) -> None:
         """End after the present look and give the lead back. Runs go on."""
@@ -68,6 +74,19 @@ class Service:
         """Wait until more than so many looks were made."""
         with self.looked:
             return self.looked.wait_for(lambda: self.health.looks > looks or bool(self.health.broken), seconds)
+
+    def beat_until(self, wait: Callable[[float], bool] | None = None) -> None:
+        """Keep the leases of a look that takes long, three times in each lease, until `wait` says that it is over.
+
+        The placement of a large fleet, or an engine that answers slowly, may take longer than a lease; that alone must
+        not lose the lead. A process that stands still stops this thread too.
+        """
+        wait = wait or self.stopping.wait
+        while not wait(self.control.rules.lease_seconds / 3):
+            try:
+                self.health.beats += self.control.beat()
+            except OutsideError as error:
+                _log.warning("leases were not prolonged", extra={"error": str(error)})
 
     def _run(self) -> None:
         try:
@@ -101,6 +120,7 @@ class Service:
             health.placed += look.outcome.placed
             health.evicted += look.outcome.evicted
             health.swept += look.swept
+            health.moved += look.outcome.moved
             health.discarded += look.discarded
             commits = self.control.store.commits  # its own writing is no news
             pause = BUSY_SECONDS if look.busy else self.idle_seconds

@@ -142,6 +142,20 @@ class Run(Record):
     """Exit code of its record; None when it left none."""
     manifest_hash: str | None = None
     """Hash over what it wrote, from its exit record."""
+    resume_from: str | None = None
+    """Checkpoint that it goes on from; None begins anew, or the work finds it below its prefix by itself."""
+    resume_region: str | None = None
+    """Region that the checkpoint lies in; None where there is none."""
+    resume_hash: str | None = None
+    """Hash over the checkpoint, from its manifest; None where only a mark says that it is complete."""
+    resume_gib: float | None = None
+    """Size of the checkpoint; None where nobody knows it."""
+    resume_usd: float | None = None
+    """What carrying it to this region was charged; 0 within a region."""
+    resume_hours: float | None = None
+    """Time that carrying it takes at the median throughput of the link."""
+    moving_to: str | None = None
+    """Pool for whose sake it was asked to leave, while it moves."""
     version: int = 0
     """Number of the event that last changed it."""
 

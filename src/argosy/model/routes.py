@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from argosy.model.link import Link
 from argosy.model.region import Region
 
+GBIT_PER_GIB = 2**30 * 8 / 1e9
 INTERNET = "internet"
 SAME_VENDOR = "same_vendor"
 
@@ -35,3 +37,28 @@ def link_between(links: Sequence[Link], start_region: Region, end_region: Region
         if exactness < best_rank:
             best, best_rank = link, exactness
     return best
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """What it takes to bring so much data from one region to another."""
+
+    usd: float
+    hours: float
+    """At the median throughput of the link; 0 within a region."""
+
+
+def carried(links: Sequence[Link], regions: Mapping[str, Region], start: str, end: str, gib: float) -> Carried | str:
+    """Price and time of carrying data, or which link is missing or does not say how fast it is.
+
+    Within a region nothing is charged. A region that nobody described has no link: what it takes is unknown, never 0.
+    """
+    if start == end:
+        return Carried(0.0, 0.0)
+    begin, finish = regions.get(start), regions.get(end)
+    link = None if begin is None or finish is None else link_between(links, begin, finish)
+    if link is None:
+        return f"no link has a price for data from {start} to {end}"
+    if link.p50_gbit_per_second is None:
+        return f"the link from {link.start} to {link.end} does not say how fast it is (p50_gbit_per_second)"
+    return Carried(link.usd_per_gib * gib, gib * GBIT_PER_GIB / link.p50_gbit_per_second / 3600)

@@ -175,6 +175,8 @@ class PlaceAsk(Record):
     """Whether it may be stopped for others."""
     may_preempt: bool = True
     """Whether others may be stopped for it; False for an ask that was itself stopped."""
+    checkpoint_in: Id | None = None
+    """Region of the checkpoint that it goes on from, for work that waits; what runs has its own where it runs."""
     checkpoint_gib: Amount = 0.0
     """What must be carried to start elsewhere."""
     restart_hours: Amount = 0.0

@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import unquote, urlsplit
 
 from annotated_types import Ge, Gt, Le, Len
 
@@ -66,11 +68,22 @@ class Checkpoint(Record):
     """Where the task writes its checkpoints."""
 
     prefix: Text
-    """Place that every node can read and write: a path, or a URL of an object store."""
+    """Place that every node can read and write: a path, `file://`, or a URL of an object store, which only the work
+    itself looks into."""
     gib: Annotated[float, Ge(0)] = 0.0
     """Size of one checkpoint."""
     every_seconds: Annotated[float, Gt(0)] | None = None
     """How often one is written; what is lost when the task is stopped."""
+
+
+def folder_of(prefix: str) -> Path | None:
+    """The folder that a prefix names: a path, or a `file://` URL of this machine; None for any other URL."""
+    if "://" not in prefix:
+        return Path(prefix)
+    parts = urlsplit(prefix)
+    if parts.scheme != "file" or parts.netloc not in ("", "localhost"):
+        return None
+    return Path(unquote(parts.path))
 
 
 class PlacementRules(Record):

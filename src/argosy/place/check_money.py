@@ -60,10 +60,11 @@ def _row(
     if leaves is not None and region.id not in (leaves, ask.home) and ask.data_gib_per_unit > 0 and not ask.datasets:
         egress = _link(snapshot, regions, leaves, region.id).usd_per_gib * ask.data_gib_per_unit
     carry = 0.0
-    if ask.running_in is not None and ask.checkpoint_gib > 0:
+    start = ask.checkpoint_in
+    if ask.running_in is not None:
         start = next(p.region for p in snapshot.pools if p.id == ask.running_in)
-        if start != region.id:
-            carry = _link(snapshot, regions, start, region.id).usd_per_gib * ask.checkpoint_gib
+    if start is not None and start != region.id and ask.checkpoint_gib > 0:
+        carry = _link(snapshot, regions, start, region.id).usd_per_gib * ask.checkpoint_gib
     price = pool.usd_per_accelerator_hour * ask.accelerators
     move = 0.0
     if ask.running_in is not None and not stays:

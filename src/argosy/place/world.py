@@ -23,14 +23,13 @@ import numpy.typing as npt
 from argosy.errors import BadInput, Problem
 from argosy.model.link import Link
 from argosy.model.region import Region
-from argosy.model.routes import link_between
+from argosy.model.routes import GBIT_PER_GIB, link_between
 from argosy.model.snapshot import Objective, PlaceAsk, Snapshot
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
-GBIT_PER_GIB = 2**30 * 8 / 1e9
 LEAST_MOVE_FRACTION = 1e-3
 NONE = -1
 _UNHASHED = {"speed", "vendor_goodput_fraction", "residency"}
@@ -205,10 +204,11 @@ class _Reduction:
 
     def _check_references(self) -> None:
         for i, ask in enumerate(self.snapshot.asks):
-            if ask.running_in is None and ask.home is None and not ask.datasets:
+            if ask.running_in is None and ask.home is None and ask.checkpoint_in is None and not ask.datasets:
                 continue
             for field, word, known in (
                 ("running_in", ask.running_in, self.pool_at),
+                ("checkpoint_in", ask.checkpoint_in, self.regions),
                 ("home", ask.home, self.regions),
                 ("data_home", ask.data_home, self.regions),
                 *(("datasets", name, self.datasets) for name in ask.datasets),
@@ -409,12 +409,13 @@ class _Reduction:
         return len(self.ways) - 1
 
     def _carry(self, ask: PlaceAsk, region: Region) -> tuple[float, float] | str:
-        """USD and hours to bring the checkpoint from where the ask runs, or what stands against it."""
-        if ask.running_in is None:
+        """USD and hours to bring the checkpoint from where the ask runs or ran, or what stands against it."""
+        start = ask.checkpoint_in
+        if ask.running_in is not None:
+            start = self.snapshot.pools[self.pool_at[ask.running_in]].region
+        if start in (None, region.id) or ask.checkpoint_gib == 0:
             return 0.0, 0.0
-        start = self.snapshot.pools[self.pool_at[ask.running_in]].region
-        if start == region.id or ask.checkpoint_gib == 0:
-            return 0.0, 0.0
+        assert start is not None
         link = self._link(start, region.id, f"checkpoint of {ask.id}")
         hours = None if link is None else self._hours(link, ask.checkpoint_gib)
         if link is None or hours is None:

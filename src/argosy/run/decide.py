@@ -218,7 +218,7 @@ def _left(case: Case, base: dict[str, Any]) -> Verdict:
     if reason == "NotStarted":
         fields = base | {"status": "RETURNED", "reason": reason, "message": run.message}
         return Verdict(fence=True, change=_again(case, "Returned", fields, reason, case.weigh("capacity")))
-    status = "PREEMPTED" if reason in ("Preempted", "Drained") else "EXPIRED"
+    status = "PREEMPTED" if reason in ("Preempted", "Drained", "Moved") else "EXPIRED"
     fields = base | {"status": status, "reason": reason, "message": run.message}
     weights = case.weigh("node", _blamed(run)) if reason == "NodeFailed" else {}
     return Verdict(fence=True, change=_again(case, reason, fields, reason, weights))

@@ -33,5 +33,14 @@ class RunRules(Record):
     """Longest wait between attempts."""
     penalty_half_life_seconds: Annotated[float, Gt(0)] = 1800.0
     """Time in which the penalty of a location that failed halves."""
+    checkpoint_hash_gib: Annotated[float, Ge(0)] = 1.0
+    """Checkpoints up to this size are hashed before work goes on from them; larger ones are compared by the size of
+    each file."""
+    move_seconds: Annotated[float, Gt(0)] = 60.0
+    """How often it is asked whether work that runs should be elsewhere."""
+    move_after_seconds: Seconds = 600.0
+    """How long work runs in a place before it may be moved from there."""
+    longest_look_seconds: Annotated[float, Gt(0)] = 600.0
+    """How long one look may take before its leases are let go."""
     avoid_fraction: Fraction = 0.25
     """A location is avoided while its penalty is at least this much."""

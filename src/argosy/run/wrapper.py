@@ -9,6 +9,7 @@ It must never repeat a rank that ran, commit for a superseded epoch, or leave a 
     FOLDER/runs/RUN/N.json      rank N: attempt, process, node; written before its work starts
     FOLDER/runs/RUN/N.log       everything that rank N printed
     FOLDER/runs/RUN/stop        that it was asked to end, and with which grace time
+    FOLDER/runs/RUN/commit      what the work calls to commit a checkpoint: `"$ARGOSY_COMMIT" FOLDER`
 
 On Kubernetes, JOB.json is a ConfigMap, changed on the condition that nobody else changed it.
 """
@@ -23,6 +24,7 @@ import os
 import pwd
 import resource
 import select
+import shlex
 import shutil
 import signal
 import socket
@@ -35,8 +37,10 @@ from typing import Any, Callable, Dict, List, Optional, Tuple
 
 KEPT_RUNS = 64  # of one job, in its document
 FAILED_BEFORE_WORK = 78  # EX_CONFIG: workdir, mount or shell is not there
+NOT_COMMITTED = 75  # EX_TEMPFAIL: a checkpoint was refused
 STOPPED = 128 + signal.SIGTERM
 LEFTOVER_SECONDS = 5.0
+COMPLETE = "COMPLETE"  # the file that makes a folder a checkpoint, written last
 _SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 Document = Dict[str, Any]
@@ -78,19 +82,19 @@ def committed(document: Document, spec: Document, rank: int, ended: Document) ->
     runs.pop(spec["run"], None)
     runs[spec["run"]] = run
     epoch = max(document.get("epoch", 0), spec["epoch"])
-    return {"epoch": epoch, "runs": dict(list(runs.items())[-KEPT_RUNS:])}
+    return dict(document, epoch=epoch, runs=dict(list(runs.items())[-KEPT_RUNS:]))
 
 
 def fenced(document: Document, epoch: int) -> Document:
     """The job's document after runs below an epoch were shut out."""
-    return {"epoch": max(document.get("epoch", 0), epoch), "runs": document.get("runs", {})}
+    return dict(document, epoch=max(document.get("epoch", 0), epoch), runs=document.get("runs", {}))
 
 
 def stopped(document: Document, run: str, grace_seconds: float) -> Document:
     """The job's document after a run was asked to end, for engines whose nodes share no folder."""
     runs = dict(document.get("runs", {}))
     runs[run] = dict(runs.get(run, {"ranks": {}}), stop=grace_seconds)
-    return {"epoch": document.get("epoch", 0), "runs": runs}
+    return dict(document, epoch=document.get("epoch", 0), runs=runs)
 
 
 def _hash_of(text: str) -> str:
@@ -422,6 +426,63 @@ class Supervisor:
             self._wait(0.05)
 
 
+# --- checkpoints -----------------------------------------------------------------------------------------------------
+
+
+def manifest_lines(files: Dict[str, Tuple[int, str]]) -> str:
+    """What the hash of a manifest is over: each file's name, size and SHA-256, by name."""
+    return "\n".join("%s %d %s" % (name, size, digest) for name, (size, digest) in sorted(files.items()))
+
+
+def commit_checkpoint(folder: Path, path: Path) -> str:
+    """R11: make a folder a checkpoint of this run, and give its hash. Refused once a later epoch holds the job.
+
+    Every file is brought to the disk and hashed before. The mark is written under the lock that fences take, so none
+    can come after a fence; where nodes share no folder, the job's document is changed first, on the same condition.
+    """
+    spec = json.loads((folder / "spec.json").read_text("utf-8"))
+    place = spec.get("checkpoint")
+    if not place or "://" in place:
+        raise Refused("only checkpoints below a path can be committed here; the prefix is %s" % place)
+    path = path.resolve()
+    root = Path(place).resolve()
+    if path != root and root not in path.parents:
+        raise Refused("%s is not below ARGOSY_CHECKPOINT, %s" % (path, place))
+    mark = path / COMPLETE
+    files = {}  # type: Dict[str, Tuple[int, str]]
+    for found in sorted(p for p in path.rglob("*") if p.is_file() and p != mark):
+        files[str(found.relative_to(path))] = _settled(found)
+    if not files:
+        raise Refused("there is nothing in %s" % path)
+    told = {"epoch": spec["epoch"], "run": spec["run"], "at": instant(), "hash": _hash_of(manifest_lines(files))}
+    shared = "config_map" not in spec
+    text = json.dumps(dict(told, files=files))
+
+    def step(before: Document) -> Document:
+        if before.get("epoch", 0) > spec["epoch"]:
+            raise Refused("epoch %d holds the job; epoch %d commits nothing" % (before["epoch"], spec["epoch"]))
+        if shared:
+            write_durably(mark, text, 0o644)
+        return dict(before, checkpoint=dict(told, path=str(path)))
+
+    job = JobFile(Path(spec["job_file"])) if shared else JobConfigMap.inside(spec)
+    job.change(step)
+    if not shared:
+        write_durably(mark, text, 0o644)
+    return str(told["hash"])
+
+
+def _settled(path: Path) -> Tuple[int, str]:
+    """Size and SHA-256 of a file that is on the disk."""
+    digest, size = hashlib.sha256(), 0
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+        for block in iter(lambda: file.read(1 << 20), b""):
+            digest.update(block)
+            size += len(block)
+    return size, digest.hexdigest()
+
+
 # --- one rank --------------------------------------------------------------------------------------------------------
 
 
@@ -465,6 +526,10 @@ class Rank:
             "started_at": instant(),
             "enforced": self.limits.enforced,
         }
+        if self.spec.get("checkpoint"):
+            words = (sys.executable, str(Path(__file__).resolve()), str(self.folder))
+            line = "exec %s -I -S %s commit %s" % tuple(shlex.quote(word) for word in words)
+            write_durably(self.folder / "commit", '#!/bin/sh\n%s "$@"\n' % line, 0o700)
         write_durably(state, json.dumps(told))
         secret.unlink(missing_ok=True)
         return True
@@ -586,6 +651,8 @@ class Rank:
             found["CUDA_VISIBLE_DEVICES"] = devices
         if spec.get("checkpoint"):
             found["ARGOSY_CHECKPOINT"] = spec["checkpoint"]
+            found["ARGOSY_CHECKPOINTS"] = spec["checkpoint"].rpartition("/")[0]
+            found["ARGOSY_COMMIT"] = str(self.folder / "commit")
         if spec.get("resume_from"):
             found["ARGOSY_RESUME_FROM"] = spec["resume_from"]
         found.update(spec["envs"])
@@ -614,6 +681,8 @@ class Rank:
             # Asked to end before it began: nothing is started.
             supervisor.stopped_by = self.look()
             cwd, environment = self.working_folder(), self.environment()
+            if spec.get("checkpoint") and "://" not in spec["checkpoint"]:
+                os.makedirs(spec["checkpoint"], exist_ok=True)
             shell = shutil.which("bash") or "/bin/sh"
             for script in ("setup.sh", "run.sh"):
                 if (self.folder / script).exists():
@@ -731,8 +800,16 @@ def detach(told: int) -> None:
 def main(arguments: List[str]) -> int:
     """`wrapper.py FOLDER RANK ATTEMPT [detach FD]`: run a rank; exit code of the work.
 
-    RANK may be the name of an environment variable that has the number.
+    `wrapper.py commit FOLDER CHECKPOINT` commits a checkpoint and prints its hash. RANK may be the name of an
+    environment variable that has the number.
     """
+    if arguments[0] == "commit":
+        try:
+            os.write(1, (commit_checkpoint(Path(arguments[1]), Path(arguments[2])) + "\n").encode())
+        except (Refused, OSError, ValueError, IndexError) as error:
+            say("no checkpoint: %s" % error)
+            return NOT_COMMITTED
+        return 0
     word = arguments[1]
     folder, attempt = Path(arguments[0]), int(arguments[2])
     rank = int(word) if word.isdigit() else int(os.environ[word])

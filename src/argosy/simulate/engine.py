@@ -99,6 +99,24 @@ class Commit:
     at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Save:
+    """One complete checkpoint, as the engine's own ledger has it; only a run that was not fenced makes one."""
+
+    job: str
+    epoch: int
+    region: str
+    done_seconds: float
+    """Work that need not be done again."""
+    gib: float
+    at: datetime
+
+    @property
+    def path(self) -> str:
+        """Its name, from which a run can tell how far it is."""
+        return f"/invented/{self.job}/{self.epoch:08d}/{self.done_seconds:.6f}"
+
+
 @dataclass(slots=True)
 class _Body:
     """What the engine holds for one run."""
@@ -110,6 +128,10 @@ class _Body:
     state: Seen = "queued"
     ends_at: datetime | None = None
     left_seconds: float = 0.0
+    done_seconds: float = 0.0
+    """Work done before `begun_at`."""
+    begun_at: datetime | None = None
+    """Since when it works without a break."""
     exit_code: int | None = None
     lost: set[int] = field(default_factory=set)
     preempted: bool = False
@@ -146,6 +168,8 @@ class Engine:
         self.records: dict[str, tuple[ExitRecord, datetime]] = {}
         self.fences: dict[str, int] = {}
         self.ledger: list[Commit] = []
+        self.saves: list[Save] = []
+        """Checkpoints that were committed."""
         self.begun: list[tuple[str, int]] = []
         """Job and epoch of every run whose work began."""
         self.broken: dict[str, datetime] = {}
@@ -254,7 +278,10 @@ class Engine:
             raise StartRefused("NoCapacity", f"{site.pool} is full", retryable=True)
         unlisted = self.chance() * 20 if self._hits(self.faults.unlisted) else 0.0
         seconds, code = self.work(order)
-        body = _Body(order, nodes, now, now + timedelta(seconds=unlisted), exit_code=code, left_seconds=seconds)
+        saved = 0.0 if order.checkpoint is None else float(order.checkpoint.rpartition("/")[2])
+        left = max(0.5, seconds - saved)
+        body = _Body(order, nodes, now, now + timedelta(seconds=unlisted), exit_code=code, left_seconds=left)
+        body.done_seconds = saved
         self.bodies[order.run] = body
         self._at(self.chance() * 5, lambda: self._begin(body))
 
@@ -272,13 +299,36 @@ class Engine:
     def _go_on(self, body: _Body) -> None:
         body.generation += 1
         mine = body.generation
+        body.begun_at = self.clock.now()
+        checkpoint = body.order.task.placement.checkpoint
+        if checkpoint is not None and checkpoint.every_seconds is not None:
+            self._at(checkpoint.every_seconds, lambda: self._save_again(body, mine))
         body.ends_at = self.clock.now() + timedelta(seconds=body.left_seconds)
         self._at(body.left_seconds, lambda: self._end(body, mine, body.exit_code or 0))
+
+    def _save_again(self, body: _Body, generation: int) -> None:
+        if body.alive and body.generation == generation:
+            self._save(body)
+            checkpoint = body.order.task.placement.checkpoint
+            assert checkpoint is not None
+            assert checkpoint.every_seconds is not None
+            self._at(checkpoint.every_seconds, lambda: self._save_again(body, generation))
+
+    def _save(self, body: _Body) -> None:
+        """Commit a checkpoint, unless a later epoch holds the job."""
+        order, checkpoint = body.order, body.order.task.placement.checkpoint
+        if checkpoint is None or body.begun_at is None or self.fences.get(order.job, 0) > order.epoch:
+            return
+        now = self.clock.now()
+        done = body.done_seconds + (now - body.begun_at).total_seconds()
+        self.saves.append(Save(order.job, order.epoch, self.sites[order.pool].region, done, checkpoint.gib, now))
 
     def _end(self, body: _Body, generation: int, code: int) -> None:
         """The work ends by itself or was asked to, and commits what it can."""
         if not body.alive or body.generation != generation:
             return
+        if code == STOPPED:
+            self._save(body)
         order, now = body.order, self.clock.now()
         superseded = self.fences.get(order.job, 0) > order.epoch
         record = ExitRecord.model_construct(
@@ -324,6 +374,9 @@ class Engine:
             return
         if body.ends_at is not None and not body.lost:
             body.left_seconds = max(0.0, (body.ends_at - self.clock.now()).total_seconds())
+            if body.begun_at is not None:
+                body.done_seconds += (self.clock.now() - body.begun_at).total_seconds()
+                body.begun_at = None
         body.lost.add(rank)
         body.generation += 1
         body.ends_at = None

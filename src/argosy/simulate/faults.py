@@ -11,7 +11,7 @@ is due, one replica looks; replicas are killed between any two calls and transac
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from itertools import count
 from typing import Any, TypeVar
@@ -20,12 +20,15 @@ from argosy.clock import rng
 from argosy.control.loop import Control
 from argosy.control.world import ControlWorld
 from argosy.errors import ArgosyError, Conflict, OutsideError
+from argosy.model.dataset import Dataset
 from argosy.model.job import Event
+from argosy.model.link import Link
 from argosy.model.load import Residency
 from argosy.model.region import Region
-from argosy.model.task import Choice, PlacementRules, Recovery, Task
+from argosy.model.task import Checkpoint, Choice, PlacementRules, Recovery, Task
 from argosy.run.driver import Order
 from argosy.run.rules import RunRules
+from argosy.simulate.copying import CopyFaults, InventedCopier, InventedDisk
 from argosy.simulate.engine import Engine, Faults, Site, VirtualClock
 from argosy.simulate.promises import Broken, Promises
 from argosy.simulate.stores import Killed, Kind, store_of
@@ -43,6 +46,8 @@ RULES = RunRules(
     first_backoff_seconds=1,
     most_backoff_seconds=30,
     penalty_half_life_seconds=300,
+    move_seconds=15,
+    move_after_seconds=20,
 )
 STEPS = 24
 CALM_STEPS = 220
@@ -64,6 +69,17 @@ _REGIONS = {
     "alpha/west": Region(id="alpha/west", vendor="alpha", jurisdiction="US"),
     "beta/eu": Region(id="beta/eu", vendor="beta", jurisdiction="DE", zones=("EU",)),
 }
+_DATA = (
+    Dataset(id="corpus", home="alpha/east", size_gib=100.0),
+    Dataset(id="records", home="beta/eu", size_gib=40.0, jurisdictions=("DE",)),
+)
+_LINKS = (
+    Link(start="alpha", end="same_vendor", usd_per_gib=0.01, p50_gbit_per_second=50.0),
+    Link(start="alpha", end="beta", usd_per_gib=0.09, p50_gbit_per_second=20.0),
+    # From beta/eu to alpha/east nobody wrote a price: what would go that way has to stay or to wait.
+    Link(start="beta/eu", end="alpha/west", usd_per_gib=0.05, p50_gbit_per_second=20.0),
+)
+WORLD = ControlWorld(regions=_REGIONS, datasets=_DATA, links=_LINKS)
 
 
 @dataclass(slots=True)
@@ -79,6 +95,11 @@ class Told:
     kills: int = 0
     pauses: int = 0
     runs: int = 0
+    resumed: int = 0
+    """Runs that went on from a checkpoint."""
+    moves: int = 0
+    copies: int = 0
+    """Copies that became whole."""
     ended: dict[str, int] = field(default_factory=dict)
     state_hash: str = ""
     log: list[Event] = field(default_factory=list)
@@ -94,8 +115,18 @@ class Schedule:
     """One seeded world with its replicas."""
 
     def __init__(
-        self, seed: int, *, control: Callable[..., Control] = Control, loud: bool = False, store: Kind = "memory"
+        self,
+        seed: int,
+        *,
+        control: Callable[..., Control] = Control,
+        loud: bool = False,
+        carries: bool = True,
+        store: Kind = "memory",
     ) -> None:
+        """`carries` adds checkpoints, data, copies and moves; without it the draws are those of earlier versions."""
+        self.carries = carries
+        more = rng(seed, "carries")
+        self.more: Callable[[], float] = more.random
         self.seed, self.make, self.loud = seed, control, loud
         self.told = Told(seed)
         self.clock = VirtualClock()
@@ -109,12 +140,24 @@ class Schedule:
         self.p_kill, self.p_pause, self.p_store = 0.02 * wild, 0.012 * wild, 0.02 * wild
         self.engines = {name: self._engine(name, sites, wild) for name, sites in _SITES.items()}
         self.store.hook = self._store_hook
+        self.copier, self.disk = self._copier(wild), InventedDisk(list(self.engines.values()), self.more)
+        self.disk.fails = 0.2 * wild * self.more() if self.more() < 0.5 else 0.0
         self.names = count(1)
         self.replicas: list[Control] = [self._replica() for _ in range(1 + int(self.chance() * 3))]
         self.busy: set[int] = set()
-        self.promises = Promises(self.store, list(self.engines.values()), RULES, _REGIONS)
+        self.promises = Promises(
+            self.store, list(self.engines.values()), RULES, _REGIONS,
+            world=WORLD, disk=self.disk, copier=self.copier,
+        )  # fmt: skip
 
     # --- Making
+
+    def _copier(self, wild: float) -> InventedCopier:
+        def often(most: float) -> float:
+            return most * wild * self.more() if self.more() < 0.5 else 0.0
+
+        faults = CopyFaults(often(0.4), often(0.4), often(0.5), often(0.8))
+        return InventedCopier(self.clock, self.more, self._engine_hook, faults)
 
     def _engine(self, name: str, sites: tuple[Site, ...], wild: float) -> Engine:
         def often(most: float) -> float:
@@ -193,6 +236,13 @@ class Schedule:
             choices = [c.model_copy(update={"silicon": "h100"}) if c.accelerators else c for c in choices]
         rules["keep_healthy_nodes"] = self.chance() < 0.5
         rules["idempotent"] = self.chance() < 0.1
+        if self.carries and self.more() < 0.5:
+            every = (None, 5.0, 20.0)[int(self.more() * 3)]
+            gib = (0.0, 1.0, 20.0)[int(self.more() * 3)]
+            rules["checkpoint"] = Checkpoint(prefix="/invented", gib=gib, every_seconds=every)
+        if self.carries and self.more() < 0.3 and "residency" not in rules:
+            rules["data"] = ("corpus",) if self.more() < 0.6 else ("records",)
+            rules["value_usd_per_hour"] = 200.0 if self.more() < 0.7 else None
         return Task(
             name=f"job-{number}",
             nodes=self._pick((1, 1, 1, 2)) if kind >= 0.25 else 1,
@@ -212,7 +262,9 @@ class Schedule:
             owner=name or f"replica-{next(self.names)}",
             clock=self.clock,
             rules=RULES,
-            world=ControlWorld(regions=_REGIONS),
+            world=WORLD if self.carries else ControlWorld(regions=_REGIONS),
+            copier=self.copier if self.carries else None,
+            find=self.disk.find,
         )
 
     # --- Faults
@@ -304,11 +356,23 @@ class Schedule:
             elif kind < 0.27:
                 target = self._pick(("north/a", "beta/eu", "a-0", "pool:north/b", "alpha"))
                 self.store.cordon(target, drain=self.chance() < 0.5)
+            elif self.carries and self.more() < 0.15:
+                self._prices()
             elif kind < 0.35:
                 for target in self.store.cordons():
                     self.store.uncordon(target)
         except ArgosyError as error:
             self._say(f"user: {error}")
+
+    def _prices(self) -> None:
+        """A pool becomes much cheaper or dearer, so that moves pay."""
+        engine = list(self.engines.values())[int(self.more() * 2)]
+        sites = list(engine.sites.values())
+        site = sites[int(self.more() * len(sites))]
+        assert site.usd_per_hour is not None
+        price = site.usd_per_hour * (0.3 if self.more() < 0.6 else 2.0)
+        engine.sites[site.pool] = replace(site, usd_per_hour=price)
+        self._say(f"user: {site.pool} costs {price:.2f} USD an hour")
 
     def run(self, steps: int = STEPS) -> Told:
         """The whole schedule. `Broken` says which promise was not kept."""
@@ -326,6 +390,8 @@ class Schedule:
         self.faulty = False
         for engine in self.engines.values():
             engine.calm()
+        self.copier.calm()
+        self.disk.fails = 0.0
         for target in self.store.cordons():
             self.store.uncordon(target)
         self.promises.calm = True
@@ -345,6 +411,9 @@ class Schedule:
         told = self.told
         told.events = sum(engine.events for engine in self.engines.values()) + self.store.steps
         told.state_hash, told.log = found.log_hash, self.store.events(limit=1_000_000)
+        told.moves = sum(event.kind == "Moving" for event in told.log)
+        told.copies = sum(event.kind == "Copied" for event in told.log)
+        told.resumed = self.promises.resumed
         counts = self.store.counts()
         told.ended, told.runs = counts["jobs"], sum(counts["runs"].values())
         return told
@@ -360,10 +429,11 @@ def run(
     control: Callable[..., Control] = Control,
     loud: bool = False,
     steps: int = STEPS,
+    carries: bool = True,
     store: Kind = "memory",
 ) -> Told:
     """One schedule. `Broken` when a promise was not kept; its text has the command that replays it."""
-    schedule = Schedule(seed, control=control, loud=loud, store=store)
+    schedule = Schedule(seed, control=control, loud=loud, carries=carries, store=store)
     try:
         return schedule.run(steps)
     except Broken as error:

@@ -7,20 +7,27 @@ I4  The log folds to the tables.
 I5  A run is only where its job's residency allows it.
 I6  Once nothing fails any more, every job ends.
 I7  A recovery does not go to a place inside its penalty window while another that would do has room.
+I8  A run that is placed again goes on from the newest checkpoint that was committed before, where residency lets that
+    lie; it is charged what the link from there says, and a checkpoint without a priced way goes nowhere.
+I9  Data is there before its reader is placed. A copy is charged once, when it is whole, lies only where its dataset
+    may, and comes from where the dataset was.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
+from typing import Any
 
 from argosy.control.loop import Control
+from argosy.control.world import ControlWorld
 from argosy.model.job import JOB_ENDS, RUN_ACTIVE, Job, Run
 from argosy.model.region import Region
 from argosy.model.task import Task
 from argosy.run.driver import EnginePool
 from argosy.run.ladder import Penalties, locations, node_location, weight
 from argosy.run.rules import RunRules
+from argosy.simulate.copying import InventedCopier, InventedDisk
 from argosy.simulate.engine import Commit, Engine
 from argosy.store import AnyStore, Present, Recount
 
@@ -35,7 +42,22 @@ class Broken(AssertionError):
 class Promises:
     """Looks at one store and its engines after every step."""
 
-    def __init__(self, store: AnyStore, engines: list[Engine], rules: RunRules, regions: Mapping[str, Region]) -> None:
+    def __init__(
+        self,
+        store: AnyStore,
+        engines: list[Engine],
+        rules: RunRules,
+        regions: Mapping[str, Region],
+        *,
+        world: ControlWorld | None = None,
+        disk: InventedDisk | None = None,
+        copier: InventedCopier | None = None,
+    ) -> None:
+        """`disk` and `copier` are judged too where they are given, with the links and data of `world`."""
+        self.world, self.disk, self.copier = world or ControlWorld(regions=regions), disk, copier
+        self.resumed = 0
+        self.charged: dict[str, float] = {}
+        """Copies that were charged."""
         self.store, self.engines, self.rules, self.regions = store, engines, rules, regions
         self.calm = False
         self.steps = 0
@@ -98,8 +120,58 @@ class Promises:
         for name in sorted(jobs):
             self._ended(self.jobs[name])
         placed = [self.runs[event.run] for event in events if event.kind == "Placed" and event.run is not None]
-        for run in placed:
-            self._placed(run, placed)
+        for event in events:
+            if event.kind == "Placed" and event.run is not None:
+                self._placed(self.runs[event.run], placed)
+            for name, row in event.body.get("copies", {}).items():
+                self._copy(event.kind, name, row)
+
+    def _copy(self, kind: str, name: str, row: Mapping[str, Any]) -> None:
+        """I9, of one step of a copy."""
+        dataset = next(known for known in self.world.datasets if known.id == row["dataset"])
+        region = self.regions[row["to_region"]]
+        if dataset.jurisdictions and not region.within(frozenset(dataset.jurisdictions)):
+            raise Broken(f"I9: a copy of {dataset.id} to {region.id}, outside {dataset.jurisdictions}")
+        if kind == "CopyOrdered" and not self._lies(dataset.id, row["from_region"]):
+            raise Broken(f"I9: {name} is copied from {row['from_region']}, where {dataset.id} is not")
+        if kind == "Copied":
+            if name in self.charged:
+                raise Broken(f"I9: {name} was charged twice")
+            if self.copier is not None and all(whole != name for whole, _ in self.copier.whole):
+                raise Broken(f"I9: {name} was charged, and is not whole")
+            way = self.world.carried(row["from_region"], row["to_region"], dataset.size_gib)
+            if isinstance(way, str) or abs(row["charged_usd"] - way.usd) > 1e-9:
+                raise Broken(f"I9: {name} was charged {row['charged_usd']}, the link says {way}")
+            self.charged[name] = row["charged_usd"]
+        elif row["charged_usd"] is not None:
+            raise Broken(f"I9: {name} was charged before it was whole")
+
+    def _lies(self, dataset: str, region: str) -> bool:
+        return self.world.has_data((dataset,), region) or f"{dataset}@{region}" in self.charged
+
+    def _goes_on(self, run: Run, task: Task) -> None:
+        """I8 and I9, of a run that was placed."""
+        for name in task.placement.data:
+            if not self._lies(name, run.region):
+                raise Broken(f"I9: {run.id} is in {run.region} before {name} is")
+        if run.epoch == 1 or task.placement.checkpoint is None or self.disk is None or self._twice_is_fine(run.job):
+            return
+        begun = [r for r in self.runs.values() if r.job == run.job and r.epoch < run.epoch and r.status != "RETURNED"]
+        last = max((r.epoch for r in begun), default=0)
+        newest = self.disk.newest(run.job, last)
+        told = None if newest is None else newest.path
+        if run.resume_from != told:
+            raise Broken(f"I8: {run.id} goes on from {run.resume_from}, the newest is {told}")
+        if newest is None:
+            return
+        self.resumed += 1
+        if not self.world.allows(task.placement.residency, newest.region):
+            raise Broken(f"I8: {run.id} takes its checkpoint out of {newest.region}")
+        way = self.world.carried(newest.region, run.region, newest.gib)
+        if isinstance(way, str) or (run.resume_region, run.resume_usd, run.resume_hours) != (
+            newest.region, way.usd, way.hours,
+        ):  # fmt: skip
+            raise Broken(f"I8: {run.id} was charged {run.resume_usd} from {run.resume_region}, the link says {way}")
 
     def _ended(self, job: Job) -> None:
         if job.status not in JOB_ENDS:
@@ -119,6 +191,7 @@ class Promises:
             raise Broken(f"I5: {run.id} is in {run.region}, outside {rule.allowed}")
         if rule.denied and region.within(frozenset(rule.denied)):
             raise Broken(f"I5: {run.id} is in {run.region}, which {rule.denied} excludes")
+        self._goes_on(run, task)
         if run.epoch > 1 and self.control is not None and run.lease_owner == self.control.owner:
             self._ladder(run, task, together)
 
@@ -140,6 +213,10 @@ class Promises:
         for pool in pools.values():
             if pool.id == run.pool or bad(self.penalties | after, names(pool)) or not self._would_do(pool, task):
                 continue
+            if not all(self._lies(name, pool.region) for name in task.placement.data):
+                continue
+            if not self._carriable(run, pool.region):
+                continue
             promised = sum(
                 self.tasks[self.jobs[other.job].task_hash].nodes
                 for other in self.runs.values()
@@ -152,6 +229,12 @@ class Promises:
             )  # fmt: skip
             if free - promised >= task.nodes:
                 raise Broken(f"I7: {run.id} went back to {run.pool} while {pool.id} had room")
+
+    def _carriable(self, run: Run, region: str) -> bool:
+        """Whether what a run goes on from has a way to a region."""
+        if run.resume_gib is None or run.resume_region is None:
+            return True
+        return not isinstance(self.world.carried(run.resume_region, region, run.resume_gib), str)
 
     def _would_do(self, pool: EnginePool, task: Task) -> bool:
         if self.cordons:

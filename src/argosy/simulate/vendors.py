@@ -20,9 +20,8 @@ from argosy.control.protocols import Level, Order, Refused, Sighting, State
 from argosy.model.link import Link
 from argosy.model.placement import Transfer
 from argosy.model.region import Region
-from argosy.model.routes import link_between
+from argosy.model.routes import GBIT_PER_GIB, link_between
 from argosy.model.snapshot import PlaceAsk, PoolState
-from argosy.place.world import GBIT_PER_GIB
 from argosy.simulate.meter import Meter
 from argosy.simulate.records import MemoryStore
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from argosy.model.copy import Copy
 from argosy.model.job import JOB_STEPS, RUN_STEPS, Job, Run
 
 
@@ -24,6 +25,12 @@ class NewRun:
     region: str
     choice: int
     usd_per_hour: float | None
+    resume_from: str | None = None
+    resume_region: str | None = None
+    resume_hash: str | None = None
+    resume_gib: float | None = None
+    resume_usd: float | None = None
+    resume_hours: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +57,16 @@ class Change:
     """Anything else worth keeping with the event: the runner-up, the engine's words."""
     drop_secrets: bool = False
     """Whether values of secrets are no longer needed."""
+
+
+@dataclass(frozen=True, slots=True)
+class CopyChange:
+    """One step of one copy: what it is from now on, and the version of it that this was decided on (0: none yet)."""
+
+    kind: str
+    """What happened, one word."""
+    copy: Copy
+    version: int
 
 
 def illegal(before: Job, after: Job, run_before: Run | None, run_after: Run | None) -> str | None:

@@ -19,7 +19,7 @@ from argosy.clock import Clock, unguessable
 from argosy.errors import NotFound, OutsideError
 from argosy.model.job import Event, Job, Run
 from argosy.model.task import Task
-from argosy.store.change import Change
+from argosy.store.change import Change, CopyChange
 from argosy.store.memory_reader import Kept, MemoryReader
 from argosy.store.reader import Decision
 from argosy.store.rows import digest, to_row, to_text
@@ -33,6 +33,7 @@ from argosy.store.settle import (
     Role,
     cancelling,
     check_fence,
+    copied_body,
     key_digest,
     next_lease,
     numbered,
@@ -172,6 +173,55 @@ class MemoryStore(MemoryReader):
             if fence is not None:
                 check_fence(self.kept.leases.get(fence.name), fence, at)
             return self._apply(write, changes, owner=owner, expires=at + timedelta(seconds=lease_seconds))
+
+        return self._write(work)
+
+    def change_copies(self, changes: Sequence[CopyChange], *, fence: Lease) -> tuple[bool, ...]:
+        """Make each step whose copy is still as it was when the step was decided; for each, whether it was made.
+
+        Nothing at all is changed, and Conflict raised, unless the lease `fence` is still held.
+        """
+        if not changes:
+            return ()
+
+        def work(write: Write) -> tuple[bool, ...]:
+            at, kept = self.clock.now(), self.kept
+            check_fence(kept.leases.get(fence.name), fence, at)
+            known = {name: copy.version for name, copy in kept.copies.items()}
+            done = []
+            for change in changes:
+                fits = known.get(change.copy.id, 0) == change.version
+                done.append(fits)
+                if fits:
+                    number = write.count("events", 1)
+                    known[change.copy.id] = number
+                    made = change.copy.model_copy(update={"version": number})
+                    write.event(number, at, change.kind, copied_body(to_row(dict(made))))
+                    write.changes.append(partial(kept.copies.update, {made.id: made}))
+            return tuple(done)
+
+        return self._write(work)
+
+    def prolong(self, lease: Lease | None, owner: str, drivers: Sequence[str], seconds: float) -> bool:
+        """Keep what is held for longer, and take nothing: a named lease, and the leases of an owner's runs.
+
+        False when the named lease is not held any more; runs are prolonged all the same.
+        """
+
+        def work(write: Write) -> bool:
+            at = self.clock.now()
+            until = at + timedelta(seconds=seconds)
+            for run in self._active():
+                if run.lease_owner == owner and run.driver in drivers:
+                    write.changes.append(partial(self.kept.put_run, run.model_copy(update={"lease_expires_at": until})))
+            known = None if lease is None else self.kept.leases.get(lease.name)
+            if lease is None or known is None or known.expires_at <= at:
+                return False
+            if (known.owner, known.epoch) != (lease.owner, lease.epoch):
+                return False
+            longer = replace(known, expires_at=until)
+            write.changes.append(lambda: self.kept.leases.update({lease.name: longer}))
+            return True
 
         return self._write(work)
 

@@ -18,13 +18,14 @@ from pydantic import SecretStr
 
 from argosy.clock import Clock
 from argosy.errors import NotFound
+from argosy.model.copy import Copy
 from argosy.model.job import JOB_ENDS, RUN_ACTIVE, Event, Job, Run
 from argosy.model.task import Task
 from argosy.store.fold import State, empty, fold, state_hash
 from argosy.store.reader import LISTED, MOST_CHANGED, Decision, Present
 from argosy.store.recount import Recount, broken_rules, differences
 from argosy.store.rows import LEASE_COLUMNS, to_row, to_text
-from argosy.store.settle import Key, Lease, key_digest
+from argosy.store.settle import Key, Lease, copied_body, key_digest
 
 
 @dataclass(slots=True)
@@ -52,6 +53,7 @@ class Kept:
     """Project and idempotency key to the request's hash and its jobs."""
     penalties: dict[str, tuple[float, datetime]] = field(default_factory=dict)
     cordons: dict[str, tuple[bool, datetime]] = field(default_factory=dict)
+    copies: dict[str, Copy] = field(default_factory=dict)
     leases: dict[str, Lease] = field(default_factory=dict)
     decisions: dict[str, Decision] = field(default_factory=dict)
     keys: dict[str, tuple[Key, datetime]] = field(default_factory=dict)
@@ -135,6 +137,7 @@ class MemoryReader:
                 present.jobs = dict(kept.open_jobs)
             present.penalties = dict(kept.penalties)
             present.cordons = {target: drain for target, (drain, _) in sorted(kept.cordons.items())}
+            present.copies = dict(sorted(kept.copies.items()))
             present.number = number
         present.runs = self._active()
 
@@ -192,6 +195,10 @@ class MemoryReader:
         """What is cordoned, and whether it is drained."""
         return {target: drain for target, (drain, _) in sorted(self._read().cordons.items())}
 
+    def copies(self) -> dict[str, Copy]:
+        """Copies of data that were ordered, by id."""
+        return dict(sorted(self._read().copies.items()))
+
     def now(self) -> datetime:
         """The instant by the clock that leases go by."""
         self._read()
@@ -240,6 +247,8 @@ class MemoryReader:
         state["runs"] = {name: _told(to_row(dict(run))) for name, run in kept.runs.items()}
         state["penalties"] = {name: {"weight": w, "at": to_text(at)} for name, (w, at) in kept.penalties.items()}
         state["cordons"] = {name: {"drain": drain, "at": to_text(at)} for name, (drain, at) in kept.cordons.items()}
+        for name, copy in kept.copies.items():
+            state["copies"][name] = copied_body(to_row(dict(copy)))["copies"][name]
         return state
 
 

@@ -15,15 +15,18 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from argosy.clock import Clock
 from argosy.errors import NotFound, OutsideError
+from argosy.model.copy import Copy
 from argosy.model.job import JOB_ENDS, Event, Job, Run
 from argosy.model.task import Task
 from argosy.store import tables as t
 from argosy.store.fold import State, empty, fold, state_hash
 from argosy.store.recount import Recount, broken_rules, differences
 from argosy.store.rows import (
+    COPY_COLUMNS,
     JOB_COLUMNS,
     LEASE_COLUMNS,
     RUN_COLUMNS,
+    copy_of,
     event_of,
     job_in,
     run_in,
@@ -57,6 +60,7 @@ _CHANGED = (
 )
 _PENALTIES = sa.select(t.penalties)
 _CORDONS = sa.select(t.cordons).order_by(t.cordons.c.target)
+_COPIES = sa.select(t.copies).order_by(t.copies.c.id)
 _EVENTS = (
     sa.select(t.events)
     .where(t.events.c.number > sa.bindparam("after"))
@@ -93,6 +97,8 @@ class Present:
     """Runs that did not end, with their leases."""
     penalties: dict[str, tuple[float, datetime]] = field(default_factory=dict)
     cordons: dict[str, bool] = field(default_factory=dict)
+    copies: dict[str, Copy] = field(default_factory=dict)
+    """Copies of data that were ordered, by id."""
 
 
 class Reader:
@@ -163,6 +169,7 @@ class Reader:
                 at = connection.execute(_PENALTIES)
                 present.penalties = {row.location: (row.weight, to_instant(row.at)) for row in at}
                 present.cordons = {row.target: row.drain for row in connection.execute(_CORDONS)}
+                present.copies = {row["id"]: copy_of(row) for row in connection.execute(_COPIES).mappings()}
                 present.number = number
             present.runs = [run_in(row) for row in connection.execute(_ACTIVE_RUNS)]
 
@@ -235,6 +242,11 @@ class Reader:
         with self._read() as connection:
             return {row.target: row.drain for row in connection.execute(_CORDONS)}
 
+    def copies(self) -> dict[str, Copy]:
+        """Copies of data that were ordered, by id."""
+        with self._read() as connection:
+            return {row["id"]: copy_of(row) for row in connection.execute(_COPIES).mappings()}
+
     def now(self) -> datetime:
         """The instant by the clock that leases go by: the database's on PostgreSQL, ours on SQLite."""
         with self._read() as connection:
@@ -306,6 +318,8 @@ class Reader:
             state["penalties"][row["location"]] = {"weight": row["weight"], "at": row["at"]}
         for row in connection.execute(sa.select(t.cordons)).mappings():
             state["cordons"][row["target"]] = {"drain": row["drain"], "at": row["at"]}
+        for row in connection.execute(sa.select(t.copies)).mappings():
+            state["copies"][row["id"]] = {name: row[name] for name in COPY_COLUMNS if name not in ("id", "version")}
         return state
 
 

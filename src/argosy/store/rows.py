@@ -11,18 +11,31 @@ from typing import Any, TypeVar
 
 from sqlalchemy import RowMapping
 
+from argosy.model.copy import Copy
 from argosy.model.job import Event, Job, Run
 from argosy.record import Record
-from argosy.store.tables import jobs, runs
+from argosy.store.tables import copies, jobs, runs
 
 R = TypeVar("R", bound=Record)
 AnyRow = Mapping[str, Any] | RowMapping
 JOB_COLUMNS = tuple(column.name for column in jobs.columns if column.name != "serial")
 RUN_COLUMNS = tuple(column.name for column in runs.columns)
+COPY_COLUMNS = tuple(column.name for column in copies.columns)
 LEASE_COLUMNS = frozenset({"token", "lease_owner", "lease_expires_at", "seen_at"})
 """Columns of a run that heartbeats change; not part of the folded state."""
+LATER_RUN_COLUMNS = (
+    "resume_from",
+    "resume_region",
+    "resume_hash",
+    "resume_gib",
+    "resume_usd",
+    "resume_hours",
+    "moving_to",
+)
+"""Columns that runs made by earlier versions have no events for; they are null there."""
 _JOB_INSTANTS = ("not_before", "created_at", "changed_at", "finished_at")
 _RUN_INSTANTS = ("lease_expires_at", "seen_at", "unreachable_since", "created_at", "started_at", "finished_at")
+_COPY_INSTANTS = ("not_before", "ordered_at", "started_at", "finished_at")
 
 
 @lru_cache(4096)
@@ -71,6 +84,13 @@ def run_in(row: Sequence[Any]) -> Run:
     fields = dict(zip(RUN_COLUMNS, row, strict=True))
     fields["nodes"] = tuple(fields["nodes"])
     return _made(Run, fields, _RUN_INSTANTS)
+
+
+def copy_of(row: AnyRow) -> Copy:
+    """The copy in a row."""
+    fields = {name: row[name] for name in COPY_COLUMNS}
+    fields["readers"] = tuple(fields["readers"])
+    return _made(Copy, fields, _COPY_INSTANTS)
 
 
 def event_of(row: AnyRow) -> Event:

@@ -156,6 +156,12 @@ def _new_run(job: Job, change: Change, *, at: datetime, owner: str, expires: dat
         region=new.region,
         choice=new.choice,
         usd_per_hour=new.usd_per_hour,
+        resume_from=new.resume_from,
+        resume_region=new.resume_region,
+        resume_hash=new.resume_hash,
+        resume_gib=new.resume_gib,
+        resume_usd=new.resume_usd,
+        resume_hours=new.resume_hours,
         token=token,
         lease_owner=owner,
         lease_expires_at=expires,
@@ -184,6 +190,12 @@ def submitted(
 def submitted_body(row: Mapping[str, Any]) -> dict[str, Any]:
     """The body of the event of a new job, from its row."""
     return {"job": {name: value for name, value in row.items() if name not in ("id", "version")}}
+
+
+def copied_body(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The body of the event of a copy's step, from its row."""
+    told = {name: value for name, value in row.items() if name not in ("id", "version")}
+    return {"copies": {row["id"]: told}}
 
 
 def same_request(known: str, request: str, key: str) -> None:

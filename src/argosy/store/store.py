@@ -20,7 +20,7 @@ from argosy.model.job import Job, Run
 from argosy.model.task import Task
 from argosy.store import tables as t
 from argosy.store.apply import apply_changes
-from argosy.store.change import Change
+from argosy.store.change import Change, CopyChange
 from argosy.store.engine import migrate, open_engine
 from argosy.store.reader import ACTIVE, Reader, chunks
 from argosy.store.rows import (
@@ -40,6 +40,7 @@ from argosy.store.settle import (
     Role,
     cancelling,
     check_fence,
+    copied_body,
     key_digest,
     next_lease,
     same_request,
@@ -77,6 +78,15 @@ _SEEN = (
     sa.update(t.runs)
     .where(t.runs.c.id == sa.bindparam("_id"), t.runs.c.token == sa.bindparam("_token"))
     .values(seen_at=sa.bindparam("_at"))
+)
+_HOLD = (
+    sa.update(t.leases)
+    .where(t.leases.c.name == sa.bindparam("_name"), t.leases.c.owner == sa.bindparam("_owner"))
+    .where(t.leases.c.epoch == sa.bindparam("_epoch"), t.leases.c.expires_at > sa.bindparam("_at"))
+    .values(expires_at=sa.bindparam("_until"))
+)
+_COPIES_NAMED = sa.select(t.copies.c.id, t.copies.c.version).where(
+    t.copies.c.id.in_(sa.bindparam("ids", expanding=True))
 )
 _CLAIMED = sa.select(*(t.runs.c[name] for name in RUN_COLUMNS)).where(*_OF, _MINE).order_by(t.runs.c.id)
 
@@ -191,6 +201,48 @@ class Store(Reader):
             if fence is not None:
                 check_fence(self._known_lease(connection, fence.name), fence, at)
             return self._apply(connection, changes, owner=owner, expires=at + timedelta(seconds=lease_seconds))
+
+        return self._write(work)
+
+    def change_copies(self, changes: Sequence[CopyChange], *, fence: Lease) -> tuple[bool, ...]:
+        """Make each step whose copy is still as it was when the step was decided; for each, whether it was made.
+
+        Nothing at all is changed, and Conflict raised, unless the lease `fence` is still held.
+        """
+        if not changes:
+            return ()
+
+        def work(connection: Connection) -> tuple[bool, ...]:
+            at = self._now(connection)
+            check_fence(self._known_lease(connection, fence.name), fence, at)
+            ids = sorted({change.copy.id for change in changes})
+            known = {row.id: row.version for row in connection.execute(_COPIES_NAMED, {"ids": ids})}
+            done = []
+            for change in changes:
+                fits = known.get(change.copy.id, 0) == change.version
+                done.append(fits)
+                if fits:
+                    number = self._count(connection, "events", 1)
+                    known[change.copy.id] = number
+                    self._keep_copy(connection, change, number, at)
+            return tuple(done)
+
+        return self._write(work)
+
+    def prolong(self, lease: Lease | None, owner: str, drivers: Sequence[str], seconds: float) -> bool:
+        """Keep what is held for longer, and take nothing: a named lease, and the leases of an owner's runs.
+
+        False when the named lease is not held any more; runs are prolonged all the same.
+        """
+
+        def work(connection: Connection) -> bool:
+            at = self._now(connection)
+            until = to_text(at + timedelta(seconds=seconds))
+            connection.execute(_PROLONG, {"drivers": list(drivers), "_owner": owner, "_until": until})
+            if lease is None:
+                return False
+            named = {"_name": lease.name, "_owner": lease.owner, "_epoch": lease.epoch}
+            return bool(connection.execute(_HOLD, {**named, "_at": to_text(at), "_until": until}).rowcount)
 
         return self._write(work)
 
@@ -380,6 +432,14 @@ class Store(Reader):
             token=self.token,
             take=lambda number: self._count(connection, "events", number),
         )
+
+    def _keep_copy(self, connection: Connection, change: CopyChange, number: int, at: datetime) -> None:
+        copy = change.copy
+        row = to_row(dict(copy))
+        connection.execute(sa.delete(t.copies).where(t.copies.c.id == copy.id))
+        connection.execute(sa.insert(t.copies), {**row, "version": number})
+        event = {"number": number, "at": to_text(at), "kind": change.kind, "job": None, "run": None}
+        connection.execute(sa.insert(t.events), {**event, "body": copied_body(row)})
 
     def _cordon(self, kind: str, target: str, drain: bool | None) -> None:
         """Set or, with None, take away the cordon of a target."""

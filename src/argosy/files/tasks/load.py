@@ -21,7 +21,7 @@ from argosy.files.tasks.fields import MAX_TEXT, Field, Findings
 from argosy.files.tasks.schema import CHECKPOINT, EVENTS, PLACEMENT, RETRY, TASK, UNREACHABLE
 from argosy.files.yaml_tree import decode, dotted, read
 from argosy.model.load import Residency
-from argosy.model.task import Checkpoint, OnUnreachable, PlacementRules, Recovery, Task
+from argosy.model.task import Checkpoint, OnUnreachable, PlacementRules, Recovery, Task, folder_of
 
 MAX_BYTES = 2**20
 MAX_NODES = 20_000
@@ -137,7 +137,7 @@ def _task(
     if "retry" in fields:
         made["recovery"] = made.get("recovery", {}) | _retry(fields["retry"], made.get("recovery", {}))
     if "placement" in fields:
-        rules = _placement(fields["placement"])
+        rules = _placement(fields["placement"], root)
         made |= (
             {"spot_goodput_fraction": rules.pop("spot_goodput_fraction")} if "spot_goodput_fraction" in rules else {}
         )
@@ -204,7 +204,7 @@ def _retry(field: Field, recovery: Mapping[str, Any]) -> dict[str, Any]:
     return made | {"on_events": tuple(dict.fromkeys(events))}
 
 
-def _placement(field: Field) -> dict[str, Any]:
+def _placement(field: Field, root: paths.Root) -> dict[str, Any]:
     """The fields of PlacementRules, and the goodput on spot."""
     fields, made = field.fields(PLACEMENT), dict[str, Any]()
     if "residency" in fields:
@@ -214,7 +214,7 @@ def _placement(field: Field) -> dict[str, Any]:
         ids = (item.matches(_DATASET, "the id of a dataset") for item in fields["data"].items())
         made["data"] = tuple(text for text in ids if text is not None)
     if "checkpoint" in fields:
-        made["checkpoint"] = _checkpoint(fields["checkpoint"])
+        made["checkpoint"] = _checkpoint(fields["checkpoint"], root)
     if "deadline" in fields:
         made["deadline"] = _instant(fields["deadline"])
     if "value" in fields:
@@ -235,20 +235,28 @@ def _words(field: Field) -> tuple[str, ...]:
     return tuple(text for item in field.items() if (text := item.text(100)) is not None)
 
 
-def _checkpoint(field: Field) -> Checkpoint | None:
+def _checkpoint(field: Field, root: paths.Root) -> Checkpoint | None:
     if not isinstance(field.value, dict):
-        text = field.text()
+        text = paths.prefix(field, root)
+        _said(field, text)
         return None if text is None else Checkpoint(prefix=text)
     fields = field.fields(CHECKPOINT)
     if "prefix" not in fields:
         field.refuse("a checkpoint needs its prefix: the path or URL where it is written", "field.missing")
         return None
-    prefix = fields["prefix"].text()
+    prefix = paths.prefix(fields["prefix"], root)
+    _said(fields["prefix"], prefix)
     gib = fields["size"].size_gib(1e9) if "size" in fields else 0.0
     every = fields["every"].seconds() if "every" in fields else None
     if prefix is None or gib is None:
         return None
     return Checkpoint(prefix=prefix, gib=gib, every_seconds=every)
+
+
+def _said(field: Field, prefix: str | None) -> None:
+    """Say what is not done for a prefix that the server cannot see."""
+    if prefix is not None and folder_of(prefix) is None:
+        field.note("the server does not look into object stores: the work finds its newest checkpoint by itself")
 
 
 def _instant(field: Field) -> datetime | None:

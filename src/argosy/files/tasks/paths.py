@@ -74,6 +74,14 @@ def workdir(field: Field, root: Root, envs: Mapping[str, str]) -> str | None:
     return path
 
 
+def prefix(field: Field, root: Root) -> str | None:
+    """Where checkpoints are written: a URL or an absolute path as it is, anything else relative to the file."""
+    text = field.text()
+    if text is None or _URL.match(text) or text.startswith("/"):
+        return text
+    return root.resolve(field, text, must_exist=False)
+
+
 def file_mounts(field: Field, root: Root, envs: Mapping[str, str]) -> dict[str, str | dict[str, Any]]:
     """Path on the node to an absolute path, a URL or a store."""
     found: dict[str, str | dict[str, Any]] = {}

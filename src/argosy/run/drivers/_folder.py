@@ -21,6 +21,7 @@ from urllib.parse import quote
 from argosy.errors import OutsideError, StartRefused
 from argosy.model.job import ExitRecord
 from argosy.run import wrapper
+from argosy.run.checkpoints import place_of
 from argosy.run.driver import Order
 
 MARK = "argosy-runs"
@@ -247,7 +248,7 @@ def read_json(path: Path) -> Document | None:
 def written(order: Order) -> Document:
     """An order as the wrapper reads it, without secrets and without what only one engine knows."""
     task, choice = order.task, order.choice
-    prefix = task.placement.checkpoint.prefix if task.placement.checkpoint is not None else None
+    checkpoint = task.placement.checkpoint
     return {
         "job": order.job,
         "run": order.run,
@@ -258,8 +259,7 @@ def written(order: Order) -> Document:
         "envs": task.envs,
         "workdir": task.workdir,
         "mounts": {target: source for target, source in task.file_mounts.items() if isinstance(source, str)},
-        # Each epoch writes below a prefix of its own: a superseded node cannot spoil what its successor wrote.
-        "checkpoint": None if prefix is None else f"{prefix.rstrip('/')}/{order.job}/{order.epoch:08d}",
+        "checkpoint": None if checkpoint is None else place_of(checkpoint.prefix, order.job, order.epoch),
         "resume_from": order.checkpoint,
         "master_port": 15_000 + int(hashlib.sha256(f"{order.run}:{order.epoch}".encode()).hexdigest()[:8], 16) % 15_000,
         "grace_seconds": 30.0,

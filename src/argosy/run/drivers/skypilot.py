@@ -330,7 +330,12 @@ def task_of(order: Order, pool: SkyPool) -> dict[str, Any]:
     if task.labels:
         resources["labels"] = dict(task.labels)
     envs = {"ARGOSY_JOB": order.job, "ARGOSY_RUN": order.run, "ARGOSY_EPOCH": str(order.epoch)} | task.envs
-    for name, value in (("ARGOSY_CHECKPOINT", spec["checkpoint"]), ("ARGOSY_RESUME_FROM", spec["resume_from"])):
+    place = spec["checkpoint"]
+    for name, value in (
+        ("ARGOSY_CHECKPOINT", place),
+        ("ARGOSY_CHECKPOINTS", None if place is None else place.rpartition("/")[0]),
+        ("ARGOSY_RESUME_FROM", spec["resume_from"]),
+    ):
         if value is not None:
             envs[name] = value
     before = [
