@@ -21,7 +21,7 @@ from typing import Any
 
 from argosy.control.loop import Control
 from argosy.control.world import ControlWorld
-from argosy.model.job import JOB_ENDS, RUN_ACTIVE, Job, Run
+from argosy.model.job import JOB_ENDS, RUN_ACTIVE, Event, Job, Run
 from argosy.model.region import Region
 from argosy.model.task import Task
 from argosy.run.driver import EnginePool
@@ -30,9 +30,11 @@ from argosy.run.rules import RunRules
 from argosy.simulate.copying import InventedCopier, InventedDisk
 from argosy.simulate.engine import Commit, Engine
 from argosy.store import AnyStore, Present, Recount
+from argosy.store.fold import empty, fold
+from argosy.store.rows import told
 
 EVERY = 16
-"""Steps between two recounts of the whole log."""
+"""Steps between two recounts of the whole log; what a step changed is compared after that step."""
 
 
 class Broken(AssertionError):
@@ -66,6 +68,8 @@ class Promises:
         self.tasks: dict[str, Task] = {}
         self.runs: dict[str, Run] = {}
         self.jobs: dict[str, Job] = {}
+        self.folded = empty()
+        """What the log folds to, up to `read`."""
         self.unowned: dict[str, tuple[datetime, int]] = {}
         self.commits: dict[str, str] = {}
         self.counted = [0] * len(engines)
@@ -114,6 +118,7 @@ class Promises:
         for name in jobs:
             for run in self.store.runs(name):
                 self.runs[run.id] = run
+        self._folds(events)
         for event in events:
             told = event.body.get("run", {}).get("status"), event.body.get("job", {}).get("status")
             say(f"  event {event.number} {event.kind} {event.run or event.job} run {told[0]} job {told[1]}")
@@ -125,6 +130,16 @@ class Promises:
                 self._placed(self.runs[event.run], placed)
             for name, row in event.body.get("copies", {}).items():
                 self._copy(event.kind, name, row)
+
+    def _folds(self, events: list[Event]) -> None:
+        """I4, of the jobs and runs that these events name."""
+        fold(self.folded, events)
+        for event in events:
+            named: tuple[tuple[str, str | None, Mapping[str, Job | Run]], ...]
+            named = (("jobs", event.job, self.jobs), ("runs", event.run, self.runs))
+            for part, name, kept in named:
+                if name is not None and (row := told(kept[name])) != self.folded[part][name]:
+                    raise Broken(f"I4: {name} is {row}, and the log says {self.folded[part][name]}")
 
     def _copy(self, kind: str, name: str, row: Mapping[str, Any]) -> None:
         """I9, of one step of a copy."""

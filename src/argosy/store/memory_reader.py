@@ -8,7 +8,7 @@ hold the two equal. For one thread.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
@@ -24,7 +24,7 @@ from argosy.model.task import Task
 from argosy.store.fold import State, empty, fold, state_hash
 from argosy.store.reader import LISTED, MOST_CHANGED, Decision, Present
 from argosy.store.recount import Recount, broken_rules, differences
-from argosy.store.rows import LEASE_COLUMNS, to_row, to_text
+from argosy.store.rows import to_row, to_text, told
 from argosy.store.settle import Key, Lease, copied_body, key_digest
 
 
@@ -243,8 +243,8 @@ class MemoryReader:
 
     def _state(self) -> State:
         kept, state = self.kept, empty()
-        state["jobs"] = {name: to_row(dict(job)) for name, job in kept.jobs.items()}
-        state["runs"] = {name: _told(to_row(dict(run))) for name, run in kept.runs.items()}
+        state["jobs"] = {name: told(job) for name, job in kept.jobs.items()}
+        state["runs"] = {name: told(run) for name, run in kept.runs.items()}
         state["penalties"] = {name: {"weight": w, "at": to_text(at)} for name, (w, at) in kept.penalties.items()}
         state["cordons"] = {name: {"drain": drain, "at": to_text(at)} for name, (drain, at) in kept.cordons.items()}
         for name, copy in kept.copies.items():
@@ -259,7 +259,3 @@ def _listed(job: Job, kept: Kept) -> dict[str, Any]:
     }
     row["run"] = None if run is None else run.id
     return {name: row[name] for name in LISTED}
-
-
-def _told(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in row.items() if name not in LEASE_COLUMNS}

@@ -62,6 +62,11 @@ def to_row(fields: Mapping[str, Any]) -> dict[str, Any]:
     return {name: plain(value) for name, value in fields.items()}
 
 
+def told(record: Job | Run) -> dict[str, Any]:
+    """A record as the log tells of it: without what heartbeats change."""
+    return {name: plain(value) for name, value in dict(record).items() if name not in LEASE_COLUMNS}
+
+
 def job_of(row: AnyRow) -> Job:
     """The job in a row. Rows were checked when they were written."""
     return _made(Job, {name: row[name] for name in JOB_COLUMNS}, _JOB_INSTANTS)
