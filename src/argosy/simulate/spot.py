@@ -1,11 +1,12 @@
 """Work with a deadline on recorded spot capacity: what does it cost beside running on demand all the time?
 
-For many starts within each series the policies of `place.deadlines` are replayed. `bound` is what somebody who knew the
-whole series and paid no changeover would pay, so that no policy can be below it.
+For many starts within each series the policies of `place.deadlines` are replayed. `optimum` is what somebody who knew
+the whole series would pay for the same changeovers (P5.9); `bound` the same without any changeover.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,9 +14,10 @@ import polars as pl
 
 from argosy.clock import rng
 from argosy.errors import BadInput, Problem
-from argosy.place.deadlines import EXPECTED, GREEDY, UNIFORM, run
+from argosy.place.deadlines import EXPECTED, GREEDY, UNIFORM, Ran, run
+from argosy.simulate.hindsight import optimum
 
-POLICIES = {"greedy": GREEDY, "uniform_progress": UNIFORM, "expected_progress": EXPECTED}
+POLICIES = {"greedy": GREEDY, "uniform_progress": UNIFORM, "expected_cost": EXPECTED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +28,25 @@ class SpotOutcome:
     starts: int
     available_fraction: float
     cost_fraction: dict[str, float]
+    optimum_fraction: float | None  # absent where it would take too long (P5.9)
     bound_fraction: float
     missed: dict[str, int]
     preemptions: dict[str, float]
+    changeovers: dict[str, float]
+    spot_hours: dict[str, float]
+    on_demand_hours: dict[str, float]
 
     def saving_fraction(self, policy: str) -> float:
         """What a policy saves."""
         return 1.0 - self.cost_fraction[policy]
+
+
+def gap_closed_fraction(found: Sequence[SpotOutcome], policy: str) -> float | None:
+    """How far from greedy to the optimum a policy goes, on the means of the series; None where there is no gap."""
+    known = [row for row in found if row.optimum_fraction is not None]
+    greedy = sum(row.cost_fraction["greedy"] for row in known)
+    gap = greedy - sum(row.optimum_fraction or 0.0 for row in known)
+    return (greedy - sum(row.cost_fraction[policy] for row in known)) / gap if gap > 0 else None
 
 
 def replay(
@@ -45,37 +59,65 @@ def replay(
     starts: int,
     seed: int,
     need: float = 1.0,
+    progress: Callable[[str], None] | None = None,
 ) -> list[SpotOutcome]:
     """One outcome for every series that is long enough. `need` is how many instances the work takes at once.
 
-    BadInput when no series is as long as the deadline.
+    BadInput when no series is as long as the deadline, or when on demand could not meet it.
     """
+    if deadline_hours < work_hours + changeover_hours:
+        message = f"{work_hours:g} hours of work and a changeover do not fit into {deadline_hours:g} hours"
+        raise BadInput([Problem("", 0, 0, "option.range", "deadline_hours", message)])
     out = []
     for (name,), rows in availability.group_by("series", maintain_order=True):
         at = rows["at_seconds"].to_numpy() / 3600
         step = float(np.median(np.diff(at))) if len(at) > 1 else 0.0
         steps = int(np.floor(deadline_hours / step + 1e-9)) if step > 0 else 0
-        if steps == 0 or len(at) <= steps:
+        # A step may be so long that the last whole one ends too early for the work.
+        if steps == 0 or len(at) <= steps or steps * step < work_hours + changeover_hours:
             continue
+        if progress is not None:
+            progress(str(name))
         spot = (rows["accelerators"].to_numpy() >= need).astype(np.bool_)
         draw = rng(seed, "simulate", "spot", str(name))
-        begins = draw.integers(0, len(at) - steps, size=starts)
-        cost: dict[str, float] = {}
-        missed: dict[str, int] = {}
-        taken: dict[str, float] = {}
-        for policy, number in POLICIES.items():
-            runs = [
-                run(number, spot[b : b + steps], step, work_hours, deadline_hours, changeover_hours, spot_price_ratio)
-                for b in begins.tolist()
+        windows = [spot[b : b + steps] for b in draw.integers(0, len(at) - steps, size=starts).tolist()]
+        runs: dict[str, list[Ran]] = {
+            policy: [
+                run(number, window, step, work_hours, deadline_hours, changeover_hours, spot_price_ratio)
+                for window in windows
             ]
-            cost[policy] = float(np.mean([run[0] for run in runs])) / work_hours
-            missed[policy] = sum(not run[1] for run in runs)
-            taken[policy] = float(np.mean([run[2] for run in runs]))
-        free = np.array([spot[b : b + steps].sum() * step for b in begins.tolist()])
+            for policy, number in POLICIES.items()
+        }
+        least = [
+            optimum(
+                window,
+                step_seconds=round(step * 3600),
+                work_seconds=round(work_hours * 3600),
+                deadline_seconds=round(deadline_hours * 3600),
+                changeover_seconds=round(changeover_hours * 3600),
+                price=spot_price_ratio,
+            )
+            for window in windows
+        ]
+        known = [hours for hours in least if hours is not None]
+        free = np.array([window.sum() * step for window in windows])
         on_spot = np.minimum(free, work_hours)
         bound = float(np.mean(on_spot * spot_price_ratio + work_hours - on_spot)) / work_hours
-        share = float(np.mean([spot[b : b + steps].mean() for b in begins.tolist()]))
-        out.append(SpotOutcome(str(name), starts, share, cost, bound, missed, taken))
+        out.append(
+            SpotOutcome(
+                series=str(name),
+                starts=starts,
+                available_fraction=float(np.mean([window.mean() for window in windows])),
+                cost_fraction={p: float(np.mean([r.cost for r in mine])) / work_hours for p, mine in runs.items()},
+                optimum_fraction=float(np.mean(known)) / work_hours if len(known) == len(least) else None,
+                bound_fraction=bound,
+                missed={p: sum(not r.met for r in mine) for p, mine in runs.items()},
+                preemptions={p: float(np.mean([r.taken for r in mine])) for p, mine in runs.items()},
+                changeovers={p: float(np.mean([r.changes for r in mine])) for p, mine in runs.items()},
+                spot_hours={p: float(np.mean([r.spot_hours for r in mine])) for p, mine in runs.items()},
+                on_demand_hours={p: float(np.mean([r.on_demand_hours for r in mine])) for p, mine in runs.items()},
+            )
+        )
     if not out:
         message = f"no series is longer than the deadline of {deadline_hours:g} hours"
         raise BadInput([Problem("", 0, 0, "trace.short", "deadline_hours", message)])
