@@ -2,7 +2,7 @@
 
     python -m bench.simulate [--short]
 
-Published numbers: Gavel (OSDI'20) and "Can't Be Late" (NSDI'24). The streams of asks are drawn by Gavel's method with
+Published numbers: Gavel (OSDI'20); for spot see `bench.spot`. The streams of asks are drawn by Gavel's method with
 our own generator, so single seeds differ from theirs: the objective max_min, which is Gavel's policy, is run on the
 same streams for comparison. The data lie beside the repository in ../shared/data.
 """
@@ -26,12 +26,11 @@ from argosy.simulate.invented import MULTIPLE, SINGLE, poisson_asks
 from argosy.simulate.outcome import outcome
 from argosy.simulate.queue import Queue
 from argosy.simulate.run import FIRST_FIT, Setup, Simulation
-from argosy.simulate.spot import POLICIES, replay
+from bench import spot
 from bench.place import DATA
 
 ROOT = Path(__file__).resolve().parents[1]
 GAVEL = DATA / "gavel_throughputs"
-SPOT = DATA / "spot_traces" / "skypilot_spot.parquet"
 # (name, sizes, asks per hour, published by policy, average completion in hours)
 STREAMS = (
     ("single accelerator, 5.6/h", SINGLE, 5.6, "AlloX 25.32, Gavel 28.96, with sharing 19.64"),
@@ -62,31 +61,6 @@ def queues(short: bool) -> None:
             spread = ", ".join(f"{h:.2f}" for h in hours)
             took = time.perf_counter() - begun
             print(f"| {name} | {objective} | {np.mean(hours):.2f} | {spread} | {published} | {took:.0f} |", flush=True)
-
-
-def spot(short: bool) -> None:
-    if not SPOT.is_file():
-        print("\nskipped: spot_traces is not beside the repository")
-        return
-    rows = source(f"skypilot_spot:{SPOT}").availability()
-    print("\nDeadlines on spot: 48 h of work, changeover 0.2 h, spot at 0.3 of on-demand; saving beside on-demand\n")
-    print("| deadline / work | " + " | ".join(POLICIES) + " | bound | missed |\n|---|" + "---|" * (len(POLICIES) + 2))
-    for ratio in (1.25, 2.0) if short else (1.1, 1.25, 1.5, 2.0):
-        found = replay(
-            rows,
-            work_hours=48.0,
-            deadline_hours=48.0 * ratio,
-            changeover_hours=0.2,
-            spot_price_ratio=0.3,
-            starts=100,
-            seed=0,
-        )
-        saved = [np.mean([row.saving_fraction(policy) for row in found]) for policy in POLICIES]
-        bound = 1 - np.mean([row.bound_fraction for row in found])
-        missed = sum(sum(row.missed.values()) for row in found)
-        cells = " | ".join(f"{100 * value:.1f} %" for value in (*saved, bound))
-        print(f"| {ratio} | {cells} | {missed} |")
-    print("\npublished: uniform progress saves 27 to 84 % and closes half of the gap between greedy and optimal")
 
 
 def portfolios(short: bool) -> None:
@@ -143,7 +117,9 @@ def main() -> None:
     if not GAVEL.is_dir():
         print(f"skipped: {GAVEL.name} is not beside the repository")
         return
-    spot(short)
+    spot.deadlines(short)
+    spot.workloads(short)
+    spot.services()
     queues(short)
 
 

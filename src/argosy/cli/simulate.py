@@ -20,14 +20,16 @@ from argosy.files.traces._source import Source, source
 from argosy.place.packing import POLICIES
 from argosy.simulate.outcome import document
 from argosy.simulate.packing import Filling, fill
-from argosy.simulate.page import filling_page, queue_page, spot_page, write
+from argosy.simulate.page import filling_page, queue_page, write
 from argosy.simulate.portfolio_page import portfolio_page
 from argosy.simulate.queue import COMPLETION, QUEUE_OBJECTIVES, Queue, Queued
 from argosy.simulate.run import OBJECTIVES
 from argosy.simulate.spot import POLICIES as SPOT_POLICIES
-from argosy.simulate.spot import SpotOutcome, replay
+from argosy.simulate.spot import SpotOutcome, gap_closed_fraction, replay
+from argosy.simulate.spot_page import spot_page
 
 FORMAT = "argosy.simulate/1"
+CHANGEOVER_HOURS, SPOT_PRICE_RATIO, STARTS = 0.2, 0.3, 50
 _BAD = "correct them and run the command again; docs/reference/simulate.md has the formats"
 
 
@@ -168,31 +170,40 @@ def _portfolio(wanted: Wanted, ctx: typer.Context, as_json: bool, report: Path |
 
 
 def _spot(trace: Source, work: float, deadline: float, seed: int) -> tuple[dict[str, Any], str]:
-    if deadline <= work:
-        raise BadInput([Problem("--deadline", 0, 0, "option.range", "", "the deadline must lie after the work")])
-    found = replay(
-        trace.availability(),
-        work_hours=work,
-        deadline_hours=deadline,
-        changeover_hours=0.2,
-        spot_price_ratio=0.3,
-        starts=100,
-        seed=seed,
-    )
-    return spot_document(found, work, deadline, seed), spot_page(found)
+    if deadline < work + CHANGEOVER_HOURS:
+        message = f"the deadline must lie {CHANGEOVER_HOURS:g} h after the work or later: on demand has to start too"
+        raise BadInput([Problem("--deadline", 0, 0, "option.range", "", message)])
+    with Console(stderr=True).status("replaying") as status:
+        found = replay(
+            trace.availability(),
+            work_hours=work,
+            deadline_hours=deadline,
+            changeover_hours=CHANGEOVER_HOURS,
+            spot_price_ratio=SPOT_PRICE_RATIO,
+            starts=STARTS,
+            seed=seed,
+            progress=lambda name: status.update(f"replaying {name}"),
+        )
+    return spot_document(found, work, deadline, seed), spot_page(found, work, deadline, seed)
 
 
 def spot_document(found: list[SpotOutcome], work: float, deadline: float, seed: int) -> dict[str, Any]:
     """What `--json` prints for spot capacity."""
     mean = {p: sum(row.cost_fraction[p] for row in found) / len(found) for p in SPOT_POLICIES}
+    least = [row.optimum_fraction for row in found if row.optimum_fraction is not None]
     return {
         "format": FORMAT,
         "simulation": "spot",
         "seed": seed,
         "work_hours": work,
         "deadline_hours": deadline,
+        "changeover_hours": CHANGEOVER_HOURS,
+        "spot_price_ratio": SPOT_PRICE_RATIO,
         "series": len(found),
+        "starts": STARTS,
         "saving_fraction": {policy: 1 - cost for policy, cost in mean.items()},
+        "optimum_saving_fraction": 1 - sum(least) / len(least) if len(least) == len(found) else None,
+        "gap_closed_fraction": {p: gap_closed_fraction(found, p) for p in SPOT_POLICIES if p != "greedy"},
         "bound_saving_fraction": 1 - sum(row.bound_fraction for row in found) / len(found),
         "missed_deadlines": {p: sum(row.missed[p] for row in found) for p in SPOT_POLICIES},
     }
@@ -275,5 +286,6 @@ def _table(answer: dict[str, Any]) -> None:
         rows = value.items() if isinstance(value, dict) else [("", value)]
         for part, amount in rows:
             label = f"{name} {part}".strip().replace("_", " ")
-            table.add_row(label, f"{amount:,.4g}" if isinstance(amount, float) else f"{amount}")
+            shown = "–" if amount is None else f"{amount:,.4g}" if isinstance(amount, float) else f"{amount}"
+            table.add_row(label, shown)
     output().print(table)

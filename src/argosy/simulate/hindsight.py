@@ -14,7 +14,7 @@ import numpy.typing as npt
 from argosy.place.deadlines import Bools
 
 Numbers = npt.NDArray[np.float64]
-MOST_STATES = 50_000_000
+MOST_STATES = 100_000_000
 
 
 def optimum(

@@ -6,7 +6,7 @@ Uses the drawings and templates of `report`; decides only what is shown of each 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 
@@ -24,8 +24,6 @@ from argosy.report.plan_page import KeyFigure, Page
 from argosy.report.svg import Frame
 from argosy.simulate.packing import Filling
 from argosy.simulate.queue import Queued
-from argosy.simulate.spot import POLICIES as SPOT_POLICIES
-from argosy.simulate.spot import SpotOutcome
 
 Numbers = npt.NDArray[np.float64]
 POINTS = 240
@@ -125,35 +123,6 @@ def queue_page(found: Queued, capacity: Ints) -> str:
         Section("times", "Waiting and completion", "How the times are spread over the asks.", spread),
     )
     return render(Page("A queue of asks", "Simulation", (head,), figures, sections, "", footer("no chance involved")))
-
-
-def spot_page(found: Sequence[SpotOutcome]) -> str:
-    """Cost of every policy on every series."""
-    rows = tuple(
-        (
-            row.series,
-            f"{row.available_fraction:.0%}",
-            *(f"{row.cost_fraction[policy]:.1%}" for policy in SPOT_POLICIES),
-            f"{row.bound_fraction:.1%}",
-            f"{sum(row.missed.values())}",
-        )
-        for row in found
-    )
-    heads = (
-        "Series",
-        "#Spot there",
-        *(f"#{policy.replace('_', ' ')}" for policy in SPOT_POLICIES),
-        "#Bound",
-        "#Missed",
-    )
-    table = Table("Cost as a share of running on demand", columns(*heads), rows)
-    best = min(SPOT_POLICIES, key=lambda policy: sum(row.cost_fraction[policy] for row in found))
-    saved = 1 - sum(row.cost_fraction[best] for row in found) / len(found)
-    head = (
-        f"{best.replace('_', ' ').capitalize()} saves {saved:.0%} on average and misses no deadline that could be met."
-    )
-    section = Section("cost", "Cost by series", "No policy can be below the bound.", (table,))
-    return render(Page("Deadlines on spot", "Simulation", (head,), (), (section,), "", footer("recorded capacity")))
 
 
 def write(page: str, path: Path) -> None:

@@ -35,10 +35,20 @@ class SpotOutcome:
     changeovers: dict[str, float]
     spot_hours: dict[str, float]
     on_demand_hours: dict[str, float]
+    work_hours: float
+    spot_price_ratio: float
 
     def saving_fraction(self, policy: str) -> float:
         """What a policy saves."""
         return 1.0 - self.cost_fraction[policy]
+
+    def spot_cost_fraction(self, policy: str) -> float:
+        """What useful work on spot costs."""
+        return self.spot_hours[policy] * self.spot_price_ratio / self.work_hours
+
+    def on_demand_cost_fraction(self, policy: str) -> float:
+        """What useful work on demand costs."""
+        return self.on_demand_hours[policy] / self.work_hours
 
 
 def gap_closed_fraction(found: Sequence[SpotOutcome], policy: str) -> float | None:
@@ -116,6 +126,8 @@ def replay(
                 changeovers={p: float(np.mean([r.changes for r in mine])) for p, mine in runs.items()},
                 spot_hours={p: float(np.mean([r.spot_hours for r in mine])) for p, mine in runs.items()},
                 on_demand_hours={p: float(np.mean([r.on_demand_hours for r in mine])) for p, mine in runs.items()},
+                work_hours=work_hours,
+                spot_price_ratio=spot_price_ratio,
             )
         )
     if not out:
