@@ -17,7 +17,9 @@ from argosy.place import outlook as outlook_module
 from argosy.place.deadlines import EXPECTED, GREEDY, NO_ADVICE, UNIFORM, next_place, run
 from argosy.place.outlook import IDLE, ON_DEMAND, SHAPE, SPELL_HOURS, SPOT, outlook
 from argosy.simulate.hindsight import optimum
+from argosy.simulate.spot import POLICIES as POLICY_NAMES
 from argosy.simulate.spot import gap_closed_fraction, replay
+from argosy.simulate.spot_page import _short, spot_page
 
 POLICIES = (GREEDY, UNIFORM, EXPECTED)
 
@@ -222,7 +224,45 @@ def test_replay_of_a_series_repeats_and_what_cannot_be_is_refused() -> None:
     assert one[0].bound_fraction <= one[0].optimum_fraction <= min(one[0].cost_fraction.values()) + 1e-9
     assert gap_closed_fraction(one, "greedy") == 0
     assert gap_closed_fraction(one, "expected_cost") <= 1
-    with pytest.raises(BadInput, match="no series is longer"):
+    with pytest.raises(BadInput, match="longer than the deadline of 1000 hours"):
         replay(rows, deadline_hours=1000.0, **arguments)
     with pytest.raises(BadInput, match="do not fit into 6 hours"):
         replay(rows, deadline_hours=6.0, **arguments)
+
+
+def test_no_start_is_drawn_whose_time_has_a_gap() -> None:
+    hours = [0.1 * i for i in range(300)] + [1000 + 0.1 * i for i in range(90)]
+    rows = frame(
+        Availability,
+        {
+            "series": ["s"] * len(hours),
+            "at_seconds": [3600 * hour for hour in hours],
+            # Spot is there on this side of the gap only, so that a start across it would show.
+            "accelerators": [1.0] * 300 + [0.0] * 90,
+        },
+    )
+    arguments = {"work_hours": 6.0, "changeover_hours": 0.1, "spot_price_ratio": 0.3, "starts": 50, "seed": 1}
+    assert replay(rows, deadline_hours=10.0, **arguments)[0].available_fraction == 1.0
+    with pytest.raises(BadInput, match="without a gap"):
+        replay(rows, deadline_hours=31.0, **arguments)
+
+
+def test_page_shows_what_each_policy_pays_for_and_shortens_names_only_while_they_differ() -> None:
+    rows = frame(
+        Availability,
+        {
+            "series": ["kind/nodes/campaign/zone-a/chip"] * 300 + ["kind/nodes/campaign/zone-b/chip"] * 300,
+            "at_seconds": [360.0 * i for i in range(300)] * 2,
+            "accelerators": [float(i % 50 < 30) for i in range(600)],
+        },
+    )
+    arguments = {"work_hours": 6.0, "changeover_hours": 0.1, "spot_price_ratio": 0.3, "starts": 5, "seed": 1}
+    found = replay(rows, deadline_hours=10.0, **arguments)
+    page = spot_page(found, 6.0, 10.0, 1)
+    for words in ("Cost by policy", "changeovers", "optimum", "kind/nodes/campaign/zone-b/chip"):
+        assert words in page
+    for policy in POLICY_NAMES:
+        parts = found[0].spot_cost_fraction(policy) + found[0].on_demand_cost_fraction(policy)
+        assert 0 < parts <= found[0].cost_fraction[policy] + 1e-9
+    assert _short(["a/" + "x" * 40 + "/1", "a/" + "x" * 40 + "/2"]) == ["1", "2"]
+    assert _short(["a/b", "c/b"]) == ["a/b", "c/b"]

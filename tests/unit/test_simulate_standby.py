@@ -105,5 +105,8 @@ def test_zones_that_were_not_measured_together_are_refused() -> None:
     assert step == pytest.approx(1 / 60)
     with pytest.raises(BadInput, match="not measured at the same times"):
         zones(rows, ["a", "b"])
+    gap = rows.with_columns(at_seconds=rows["at_seconds"].replace(120.0, 1200.0))
+    with pytest.raises(BadInput, match="a gap between"):
+        zones(gap, ["a"])
     with pytest.raises(BadInput, match="no series d"):
         zones(rows, ["a", "d"])

@@ -150,3 +150,17 @@ def test_every_kind_offers_something_and_says_what_it_lacks() -> None:
 def test_public_traces_load_whole(name: str, part: str, rows: int) -> None:
     kind, _, path = name.partition(":")
     assert len(getattr(source(f"{kind}:{DATA / path}"), part)()) == rows
+
+
+def test_spot_measured_twice_at_one_time_and_a_folder_say_what_is_wrong(tmp_path: Path) -> None:
+    head = "kind,nodes,campaign,zone,accelerator,t_s,value\n"
+    twice = source(write(tmp_path, "skypilot_spot", head + "a,1,c,z,v,0,1\na,1,c,y,v,0,1\na,1,c,z,v,0,0\n"))
+    with pytest.raises(BadInput) as found:
+        twice.availability()
+    assert [(p.line, p.field) for p in found.value.problems] == [(2, "t_s"), (4, "t_s")]
+    early = source(write(tmp_path, "skypilot_spot", head + "a,1,c,z,v,-5,1\n"))
+    with pytest.raises(BadInput) as found:
+        early.availability()
+    assert [(p.line, p.field) for p in found.value.problems] == [(2, "t_s")]
+    with pytest.raises(BadInput, match="this is a folder"):
+        source(f"skypilot_spot:{tmp_path}").availability()

@@ -122,9 +122,12 @@ def lines(
 def bars(
     key: str, title: str, description: str, names: Sequence[str], series: Sequence[Series], *, unit: str,
     limits: Sequence[float | None] = (), limit_name: str = "limit", above: Sequence[float | None] = (),
-    above_name: str = "", width: float = WIDTH,
+    above_name: str = "", width: float = WIDTH, across: str = "",
 ) -> Markup:  # fmt: skip
-    """Upright stacked bars; negative parts hang below zero. `limits` and `above` are marks across single bars."""
+    """Upright stacked bars; negative parts hang below zero. `limits` and `above` are marks across single bars.
+
+    `across` says below the axis what the names are.
+    """
     highs = [sum(max(0.0, s.values[i]) for s in series) for i in range(len(names))]
     lows = [sum(min(0.0, s.values[i]) for s in series) for i in range(len(names))]
     known = [limit for limit in (*limits, *above) if limit is not None]
@@ -133,7 +136,10 @@ def bars(
     entries += [(above_name, "key-dash")] if any(v is not None for v in above) else []
     legend, legend_height = svg.legend_row(64, 16, entries, width - 10) if len(entries) > 1 else (NOTHING, 0.0)
     top = 16 + legend_height + 26
-    frame = Frame(width, top + 260, 64, 10, top, 34, 0.0, float(max(1, len(names))), low_edge, high_edge)
+    below = 16 if across else 0
+    frame = Frame(
+        width, top + 260 + below, 64, 10, top, 34 + below, 0.0, float(max(1, len(names))), low_edge, high_edge
+    )
     room = frame.x(1) - frame.x(0)
     thick = min(64.0, room * 0.62)
     scale = Scale.of(marks, unit)
@@ -165,7 +171,9 @@ def bars(
         if room >= 44 and (up or down):
             parts.append(svg.text(middle, at, scale.write(up + down), "total", "middle"))
         if i % every == 0:
-            parts.append(svg.text(middle, frame.height - 14, clip(name, 12), "tick", "middle"))
+            parts.append(svg.text(middle, frame.height - 14 - below, clip(name, 12), "tick", "middle"))
+    if across:
+        parts.append(svg.text(frame.left, frame.height - 8, across, "tick", "start"))
     return svg.document(key, title, description, (width, frame.height), svg.join(parts))
 
 

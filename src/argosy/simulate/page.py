@@ -17,7 +17,8 @@ from markupsafe import Markup
 
 from argosy.errors import OutsideError
 from argosy.place.rounds import Ints
-from argosy.report import svg
+from argosy.report import charts, svg
+from argosy.report.charts import Series
 from argosy.report.figure import Block, Figure, Section, Table, columns
 from argosy.report.format import clean
 from argosy.report.plan_page import KeyFigure, Page
@@ -28,6 +29,15 @@ from argosy.simulate.queue import Queued
 Numbers = npt.NDArray[np.float64]
 POINTS = 240
 SIZE = (920.0, 300.0)
+_SIZES = (
+    ("no accelerator", 0.0, 1e-9),
+    ("up to half of one", 1e-9, 0.5 + 1e-9),
+    ("more than half of one", 0.5 + 1e-9, 1.0),
+    ("one", 1.0, 1.0 + 1e-9),
+    ("two to four", 1.0 + 1e-9, 4.0 + 1e-9),
+    ("five to eight", 4.0 + 1e-9, 8.0 + 1e-9),
+    ("more than eight", 8.0 + 1e-9, float("inf")),
+)
 
 
 def filling_page(found: Filling) -> str:
@@ -80,6 +90,7 @@ def filling_page(found: Filling) -> str:
             )
         )
     table = Table("Asks by size", columns("Accelerators", "#Arrived", "#Refused", "#Refused share"), tuple(rows))
+    by_size = _refused_by_size(sizes, placed)
     fragmented = packed.fragmentation_milli / capacity
     figures = (
         KeyFigure("Allocated", f"{packed.allocated_fraction:.2%}", "of the accelerators"),
@@ -89,9 +100,35 @@ def filling_page(found: Filling) -> str:
     head = f"The policy {found.policy} fills {packed.allocated_fraction:.1%} of {capacity // 1000:,} accelerators."
     sections = (
         Section("filling", "Filling", "What was allocated and refused as more was requested.", tuple(pictures)),
-        Section("sizes", "Refused by size", "Which asks did not fit.", (table,)),
+        Section("sizes", "Refused by size", "Which asks did not fit.", (by_size, table)),
     )
     return render(Page("Filling a fleet", "Simulation", (head,), figures, sections, "", footer(f"seed {found.seed}")))
+
+
+def _refused_by_size(sizes: Numbers, placed: npt.NDArray[np.bool_]) -> Figure:
+    """Share of the asks that were refused, by classes of size; a class that nobody asked for is left out."""
+    names, shares, counts = [], [], []
+    for name, low, high in _SIZES:
+        mine = (sizes >= low) & (sizes < high)
+        if mine.any():
+            names.append(name)
+            counts.append(int(mine.sum()))
+            shares.append(100 * float((mine & ~placed).sum()) / counts[-1])
+    title = "Asks refused, percent of those of their size"
+    words = "; ".join(f"{name} {share:.1f} %" for name, share in zip(names, shares, strict=True))
+    picture = charts.rows(
+        "sizes",
+        title,
+        f"{title}: {words}.",
+        names,
+        (Series("refused", 1, tuple(shares)),),
+        unit="%",
+        ends=tuple(f"of {count:,}" for count in counts),
+    )
+    rows = tuple(
+        (name, f"{count:,}", f"{share:.1f}%") for name, count, share in zip(names, counts, shares, strict=True)
+    )
+    return Figure(title, picture, Table(title, columns("Size", "#Arrived", "#Refused share"), rows))
 
 
 def queue_page(found: Queued, capacity: Ints) -> str:

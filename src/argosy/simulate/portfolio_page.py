@@ -47,7 +47,7 @@ RULES = {
     "pool": "pool not allowed",
     "mask": "no pool allowed",
 }
-"""Rules of `place` (docs/concepts/place.md) in words that fit below a bar."""
+"""Rules of `place` (docs/concepts/place.md) in words that fit beside a bar."""
 
 
 def portfolio_page(found: Outcome) -> str:
@@ -198,7 +198,13 @@ def _money(found: Outcome) -> Section:
     )
     cost = found.cost_usd
     picture = charts.bars(
-        "cost", "Cost by day", f"Cost by day; {usd(sum(cost.values()))} in all.", names, series, unit="USD"
+        "cost",
+        "Cost by day",
+        f"Cost by day; {usd(sum(cost.values()))} in all.",
+        names,
+        series,
+        unit="USD",
+        across=_across(of),
     )
     by_day = Table(
         "Cost by day, USD",
@@ -230,6 +236,11 @@ def _periods(found: Outcome) -> tuple[list[str], list[list[int]]]:
     return [str(days[0]) for days in groups], groups
 
 
+def _across(groups: list[list[int]]) -> str:
+    """What the numbers below the bars are."""
+    return "day" if all(len(days) == 1 for days in groups) else "first day of each week"
+
+
 def _changes(found: Outcome) -> Section:
     names, of = _periods(found)
     series = tuple(
@@ -241,7 +252,15 @@ def _changes(found: Outcome) -> Section:
         )
     )
     words = ", ".join(f"{s.name} {sum(s.values):,.0f}" for s in series)
-    picture = charts.bars("changes", "Moves, stops and preemptions by day", f"By day: {words}.", names, series, unit="")
+    picture = charts.bars(
+        "changes",
+        "Moves, stops and preemptions by day",
+        f"By day: {words}.",
+        names,
+        series,
+        unit="runs",
+        across=_across(of),
+    )
     table = Table(
         "Moves, stops and preemptions",
         columns("Day", *(f"#{s.name}" for s in series)),
@@ -266,13 +285,24 @@ def _reasons(found: Outcome) -> Section:
         ("asks", "Hours that asks waited, by reason", "hours"),
         ("flows", "Work that flows and found no place, by reason", "hours of work"),
     ):
-        mine = {rule: tables[name].get(rule, 0.0) for rule in rules if tables[name].get(rule, 0.0) > 0}
+        known = tables[name]
+        mine = {
+            rule: known[rule] for rule in sorted(rules, key=lambda r: -known.get(r, 0.0)) if known.get(rule, 0.0) > 0
+        }
         if not mine:
             continue
         labels = [RULES.get(rule, rule) for rule in mine]
         values = tuple(mine.values())
         words = ", ".join(f"{label} {value:,.0f}" for label, value in zip(labels, values, strict=True))
-        picture = charts.bars(f"why-{name}", title, f"{title}: {words}.", labels, (Series(unit, 1, values),), unit=unit)
+        picture = charts.rows(
+            f"why-{name}",
+            title,
+            f"{title}: {words}.",
+            labels,
+            (Series(unit, 1, values),),
+            unit=unit,
+            ends=tuple(f"{value:,.4g}" for value in values),
+        )
         rows = tuple((RULES.get(rule, rule), rule, f"{value:,.1f}") for rule, value in mine.items())
         blocks.append(Figure(title, picture, Table(title, columns("Reason", "Rule", f"#{unit}"), rows)))
     blocks.append(Note("The rules are those of docs/concepts/place.md; the nearest to a start is counted."))

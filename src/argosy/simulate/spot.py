@@ -73,11 +73,13 @@ def replay(
 ) -> list[SpotOutcome]:
     """One outcome for every series that is long enough. `need` is how many instances the work takes at once.
 
+    A series has a step, the median time between measurements; starts whose time has a gap in it are not drawn.
+
     BadInput when no series is as long as the deadline, or when on demand could not meet it.
     """
     if deadline_hours < work_hours + changeover_hours:
         message = f"{work_hours:g} hours of work and a changeover do not fit into {deadline_hours:g} hours"
-        raise BadInput([Problem("", 0, 0, "option.range", "deadline_hours", message)])
+        raise BadInput([Problem("--deadline", 0, 0, "option.range", "", message)])
     out = []
     for (name,), rows in availability.group_by("series", maintain_order=True):
         at = rows["at_seconds"].to_numpy() / 3600
@@ -89,8 +91,12 @@ def replay(
         if progress is not None:
             progress(str(name))
         spot = (rows["accelerators"].to_numpy() >= need).astype(np.bool_)
+        # What was not measured is not known: no start whose time has a gap in it.
+        first = np.flatnonzero(at[steps:] - at[:-steps] <= (steps + 0.5) * step)
+        if not len(first):
+            continue
         draw = rng(seed, "simulate", "spot", str(name))
-        windows = [spot[b : b + steps] for b in draw.integers(0, len(at) - steps, size=starts).tolist()]
+        windows = [spot[b : b + steps] for b in first[draw.integers(0, len(first), size=starts)].tolist()]
         runs: dict[str, list[Ran]] = {
             policy: [
                 run(number, window, step, work_hours, deadline_hours, changeover_hours, spot_price_ratio)
@@ -131,6 +137,6 @@ def replay(
             )
         )
     if not out:
-        message = f"no series is longer than the deadline of {deadline_hours:g} hours"
-        raise BadInput([Problem("", 0, 0, "trace.short", "deadline_hours", message)])
+        message = f"no series was measured without a gap for longer than the deadline of {deadline_hours:g} hours"
+        raise BadInput([Problem("--deadline", 0, 0, "trace.short", "", message)])
     return out

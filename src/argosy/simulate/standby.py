@@ -44,7 +44,7 @@ class Served:
 def zones(availability: pl.DataFrame, series: Sequence[str]) -> tuple[Counts, float]:
     """Room by step and zone of series that were measured together, and hours of a step; the common part is taken.
 
-    BadInput when a series is not there or they were not measured at the same times.
+    BadInput when a series is not there, has a gap, or was not measured at the same times as the others.
     """
     columns, times = [], []
     for name in series:
@@ -56,6 +56,9 @@ def zones(availability: pl.DataFrame, series: Sequence[str]) -> tuple[Counts, fl
     count = min(len(column) for column in columns)
     if any(not np.array_equal(at[:count], times[0][:count]) for at in times):
         raise BadInput([Problem("", 0, 0, "trace.times", "series", "the series were not measured at the same times")])
+    between = np.diff(times[0][:count])
+    if between.max() > 1.5 * np.median(between):
+        raise BadInput([Problem("", 0, 0, "trace.gap", "series", "there is a gap between measurements")])
     room = np.stack([column[:count] for column in columns], axis=1).astype(np.int64)
     return room, float(np.median(np.diff(times[0]))) / 3600
 

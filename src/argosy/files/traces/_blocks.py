@@ -89,6 +89,8 @@ def _bad_json(path: str, data: bytes, line: int) -> BadInput | None:
 
 
 def _there(path: str) -> str:
+    if Path(path).is_dir():
+        raise bad(path, 0, "trace.unreadable", "this is a folder; name the file in it")
     if not Path(path).is_file():
         raise bad(path, 0, "trace.unreadable", "there is no such file")
     return path

@@ -9,8 +9,9 @@ from typing import Literal
 
 import polars as pl
 
+from argosy.files.traces._blocks import LINE
 from argosy.files.traces._source import Source
-from argosy.files.traces._table import Rule, read
+from argosy.files.traces._table import Rule, read, refuse
 from argosy.model.fleet import Availability, frame
 
 NAMES = ("kind", "nodes", "campaign", "zone", "accelerator")
@@ -25,7 +26,10 @@ class Trace(Source):
         """One row per measurement; a series is named kind/nodes/campaign/zone/accelerator."""
         columns = {**dict.fromkeys(NAMES, pl.String), "t_s": pl.Float64, "value": pl.Float64}
         rules = tuple(Rule(pl.col(name) < 0, name, "at least 0") for name in ("t_s", "value"))
-        table = read(self.path, columns, rules=rules, each=_points).sort("series", "t_s", maintain_order=True)
+        table = read(self.path, columns, rules=rules, each=_points)
+        again = pl.struct("series", "t_s").is_duplicated()
+        refuse(self.path, table, again, "t_s", "its series has another measurement at this time")
+        table = table.sort("series", "t_s", maintain_order=True)
         return frame(
             Availability,
             {"series": table["series"], "at_seconds": table["t_s"], "accelerators": table["value"]},
@@ -33,4 +37,4 @@ class Trace(Source):
 
 
 def _points(block: pl.DataFrame) -> pl.DataFrame:
-    return block.select(pl.concat_str(NAMES, separator="/").alias("series"), "t_s", "value")
+    return block.select(pl.concat_str(NAMES, separator="/").alias("series"), "t_s", "value", LINE)
