@@ -104,7 +104,7 @@ def workloads(short: bool) -> None:
         )
         saved = [np.mean([row.saving_fraction(policy) for row in found]) for policy in POLICIES]
         best = 1 - np.mean([np.nan if row.optimum_fraction is None else row.optimum_fraction for row in found])
-        cells = " | ".join(f"{100 * value:.0f} %" for value in (*saved, best))
+        cells = " | ".join("–" if np.isnan(value) else f"{100 * value:.0f} %" for value in (*saved, best))
         on = "its own trace" if chosen is own else f"{len(usual)} series with 70 to 90 % spot"
         print(f"| {name} | {work:g}, {due:g} | {price:.2f} | {on} | {cells} | {published} |", flush=True)
 
