@@ -155,6 +155,13 @@ def test_expected_cost_is_the_cheapest_policy_where_its_law_holds() -> None:
     assert cost[EXPECTED] < min(cost[GREEDY], cost[UNIFORM]) - 0.5
 
 
+def test_work_longer_than_the_outlook_is_cheapest_by_expected_cost_too() -> None:
+    draw = rng(1, "test", "law")
+    worlds = [spells(draw, 3000, 0.2) for _ in range(60)]
+    cost = {p: np.mean([run(p, world, 0.2, 300.0, 600.0, 0.2, 0.3).cost for world in worlds]) for p in POLICIES}
+    assert cost[EXPECTED] < min(cost[GREEDY], cost[UNIFORM]) - 3
+
+
 def test_outlook_p5_8_takes_what_is_cheapest_in_a_world_of_one_age() -> None:
     # Three cells of work, two of slack, a changeover of one: written out as a recursion over what may happen.
     away, there, price = 0.3, 0.4, 0.25

@@ -170,7 +170,7 @@ def _portfolio(wanted: Wanted, ctx: typer.Context, as_json: bool, report: Path |
 
 
 def _spot(trace: Source, work: float, deadline: float, seed: int) -> tuple[dict[str, Any], str]:
-    if deadline < work + CHANGEOVER_HOURS:
+    if deadline < work + CHANGEOVER_HOURS - 1e-9:
         message = f"the deadline must lie {CHANGEOVER_HOURS:g} h after the work or later: on demand has to start too"
         raise BadInput([Problem("--deadline", 0, 0, "option.range", "", message)])
     with Console(stderr=True).status("replaying") as status:

@@ -166,7 +166,11 @@ def _run(  # noqa: PLR0917  compiled
             while age < edges[old] - SMALL:
                 old -= 1
             slack = deadline - elapsed - (work - done) - pending
-            j = min(int((deadline - elapsed) / cell + 0.5), decisions.shape[2] - 1)
+            left = deadline - elapsed
+            last = decisions.shape[2] - 1
+            if left > (last + 1) * cell:
+                slack *= last * cell / left
+            j = min(int(left / cell + 0.5), last)
             s = min(max(int(slack / cell + 0.5), 0), decisions.shape[3] - 1)
             state = ((2 if place == ON_DEMAND else 0) + (1 if there else 0)) * ages + old
             a = _nearest(factors, ended_away, expected_away)

@@ -25,7 +25,7 @@ SHAPE = (1.3, 1.25)  # P5.6: of spells without spot, of spells with it
 BELIEF_SPELLS = 5.0  # P5.7: how many spells the shapes above count for
 EDGES_HOURS = (0.0, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8)  # P5.8: a spell's age is known to these
 FACTORS = tuple(2.0 ** (0.75 * i) for i in range(-2, 3))  # P5.7: how far a zone may be from the shapes above
-CELLS = 400  # P5.8: the deadline in at most so many parts
+CELLS, COARSEST_HOURS = 400, 0.25  # P5.8: the time left in at most so many cells, none longer than this or a changeover
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Outlook:
     """P5.8 solved: `decisions` by factor without and with spot, time left, slack left and state.
 
     A state is 8 ages each of: idle without spot, idle with it, on demand without, on demand with. Time left and slack
-    left count in `cell_hours`.
+    left count in `cell_hours`. With more time left than the table has, its last row and slack in proportion hold.
     """
 
     decisions: Decisions
@@ -48,14 +48,16 @@ def outlook(work_hours: float, deadline_hours: float, changeover_hours: float, s
 
     Takes a quarter of a second and about 20 MB, most of it for long deadlines.
     """
-    cell = max(changeover_hours / 2, deadline_hours / CELLS, 1e-3)
+    coarsest = max(changeover_hours, COARSEST_HOURS)
+    cell = max(changeover_hours / 2, min(deadline_hours / CELLS, coarsest), 1e-3)
+    horizon = min(deadline_hours, CELLS * cell)
     edges = np.array(EDGES_HOURS)
     ends = np.array([*EDGES_HOURS[1:], 2 * EDGES_HOURS[-1]])
     mean = np.log((ends + SPELL_HOURS) / (edges + SPELL_HOURS)) / (ends - edges)
     older = np.minimum(1.0, cell / (ends - edges))
     older[-1] = 0.0
-    cells = int(np.ceil(deadline_hours / cell)) + 1
-    slack = int(np.ceil(max(0.0, deadline_hours - work_hours) / cell)) + 2
+    cells = int(np.ceil(horizon / cell)) + 1
+    slack = int(np.ceil(min(horizon, max(0.0, deadline_hours - work_hours)) / cell)) + 2
     factors = np.array(FACTORS)
     found = np.zeros((len(factors), len(factors), cells, slack, 4 * len(edges)), dtype=np.int8)
     for a, away in enumerate(factors):

@@ -77,7 +77,7 @@ def replay(
 
     BadInput when no series is as long as the deadline, or when on demand could not meet it.
     """
-    if deadline_hours < work_hours + changeover_hours:
+    if deadline_hours < work_hours + changeover_hours - 1e-9:
         message = f"{work_hours:g} hours of work and a changeover do not fit into {deadline_hours:g} hours"
         raise BadInput([Problem("--deadline", 0, 0, "option.range", "", message)])
     out = []
@@ -86,7 +86,7 @@ def replay(
         step = float(np.median(np.diff(at))) if len(at) > 1 else 0.0
         steps = int(np.floor(deadline_hours / step + 1e-9)) if step > 0 else 0
         # A step may be so long that the last whole one ends too early for the work.
-        if steps == 0 or len(at) <= steps or steps * step < work_hours + changeover_hours:
+        if steps == 0 or len(at) <= steps or steps * step < work_hours + changeover_hours - 1e-9:
             continue
         if progress is not None:
             progress(str(name))
