@@ -304,6 +304,7 @@ def test_a_folder_has_one_server(tmp_path: Path) -> None:
     assert not folder.wanted()
     (folder.path / "server.json").write_text("{")
     assert folder.server() is None
+    assert [folder.replica("first"), folder.replica("second")] == ["first", "first"], "leases find it again"
 
 
 def test_server_file(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -51,6 +52,24 @@ def test_what_was_acknowledged_is_there_after_reopening(tmp_path: Path) -> None:
     with sqlite_store(tmp_path) as again:
         assert [job.id for job in again.open_jobs()] == ids
         assert again.tasks([again.open_jobs()[0].task_hash]) == {again.open_jobs()[0].task_hash: TASK}
+
+
+def test_ids_of_two_stores_never_meet_and_a_store_keeps_its_own(tmp_path: Path) -> None:
+    """Engines are shared: what one server started must not look like another's. 48 bits of chance, repeatable by seed."""
+    ids = set()
+    for number in range(2):
+        (tmp_path / str(number)).mkdir()
+        for _ in range(2):
+            store = Store(f"sqlite:///{tmp_path / str(number) / 'store.db'}", HandClock())
+            ids.add(store.id)
+            (job,) = store.submit([NewJob(TASK)], project="p")
+            assert job.id.startswith(f"{store.id}-")
+            store.close()
+    assert len(ids) == 2
+    assert all(re.fullmatch(r"[0-9a-f]{12}", id) for id in ids)
+    (tmp_path / "seeded").mkdir()
+    with sqlite_store(tmp_path / "seeded") as seeded:
+        assert seeded.id == "a000"
 
 
 def test_an_idempotency_key_gives_the_same_jobs(store: Store) -> None:

@@ -72,6 +72,13 @@ class DataFolder:
         """Keep the owner's key."""
         self._write("key", secret)
 
+    def replica(self, new: str) -> str:
+        """What leases know this folder's server by: `new` at first, then the same again. The lock must be held."""
+        found = _read(self.path / "replica")
+        if found is None:
+            self._write("replica", new)
+        return found or new
+
     def server(self) -> str | None:
         """Address of the server that last began here; it may be gone."""
         found = self._announced().get("address")

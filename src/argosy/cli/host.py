@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Mapping
-from hashlib import sha256
 from pathlib import Path
 
 from argosy import __version__
@@ -20,7 +19,7 @@ from argosy.api.serve import HttpServer, require_keys
 from argosy.api.traces import to_endpoint
 from argosy.cli.data_folder import DataFolder
 from argosy.cli.server_file import ServerFile, read_server_file
-from argosy.clock import SystemClock
+from argosy.clock import SystemClock, unguessable
 from argosy.control.loop import Control
 from argosy.control.service import Service
 from argosy.run.drivers.local import Settings as LocalSettings
@@ -56,7 +55,8 @@ class Host:
         require_keys(address[0], sum(key.revoked_at is None for key in known) - 1)
         settings = file.drivers or {"local": local_settings(folder.runs, os.environ)}
         self.drivers = {name: open_driver(wanted, clock) for name, wanted in settings.items()}
-        owner = f"{platform.node() or 'localhost'}-{sha256(str(folder.path).encode()).hexdigest()[:12]}"
+        # Machines made from one image may have one name and one path; what they do not have is one replica's file.
+        owner = f"{platform.node() or 'localhost'}-{folder.replica(unguessable(6))}"
         control = Control(
             self.store,
             self.drivers,

@@ -51,6 +51,8 @@ from argosy.store.settle import (
 from argosy.store.writer import Writer
 
 T = TypeVar("T")
+ID_DIGITS = 12
+"""Hexadecimal digits of a store's id, with which the ids of its jobs begin: engines are shared by many stores."""
 _COUNT = (
     sa.update(t.counters)
     .where(t.counters.c.name == sa.bindparam("_name"))
@@ -399,7 +401,7 @@ class Store(Reader):
     def _identity(self, connection: Connection) -> str:
         found = connection.execute(sa.select(t.facts.c.value).where(t.facts.c.name == "store")).scalar_one_or_none()
         if found is None:
-            found = self.token()[:4]
+            found = self.token()[:ID_DIGITS]
             connection.execute(sa.insert(t.facts), {"name": "store", "value": found})
         return str(found)
 
