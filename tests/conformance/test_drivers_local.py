@@ -360,6 +360,7 @@ def test_a_folder_that_is_not_absolute_is_an_error() -> None:
 def test_a_damaged_order_is_an_outside_error(runs: Runs, driver: local.Driver) -> None:
     order = runs.start("true")
     assert runs.ended(order) == 0
+    wait_for(lambda: not driver.folders.live_file(order.run).exists(), "the wrapper to end")
     (driver.folders.run(order.run) / "spec.json").write_text("{")
     with pytest.raises(OutsideError):
         runs.see(order)

@@ -31,6 +31,8 @@ class ToldLoop:
 
     pools: Sequence[tuple[str, EnginePool]] = (("local", LOCAL),)
     output: dict[tuple[str, int], bytes] = field(default_factory=dict)
+    dropped: dict[tuple[str, int], int | None] = field(default_factory=dict)
+    """Bytes of output that are kept no longer; None: nothing is."""
     trouble: str | None = None
     cannot: str | None = None
 
@@ -39,6 +41,9 @@ class ToldLoop:
 
     def logs(self, run: Run, rank: int, offset: int, limit: int) -> bytes:
         return self.output.get((run.id, rank), b"")[offset : offset + limit]
+
+    def logs_from(self, run: Run, rank: int) -> int | None:
+        return self.dropped.get((run.id, rank), 0)
 
     def ready(self) -> str | None:
         return self.trouble
@@ -111,7 +116,7 @@ class Desk:
         reason = {"reason": job_status.title()}
         change = Change(
             job_status.title(), run.job, record.version, {"status": job_status, **reason, **fields}, run=run.id,
-            token=run.token, run_fields={"status": run_status},
+            token=run.token, run_fields={"status": run_status, "started_at": run.started_at or self.store.now()},
         )  # fmt: skip
         applied = self.store.apply([change], owner="me", lease_seconds=60, fence=None)
         assert applied.runs[0] is not None

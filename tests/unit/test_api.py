@@ -334,6 +334,27 @@ def test_long_output_comes_in_pieces(d: Desk) -> None:
     assert "".join(data.get("text", "") for _, _, data in found) == text
 
 
+def test_output_that_was_dropped_is_told(d: Desk) -> None:
+    """A reader that comes too late is told how much it missed and goes on with what there is."""
+    job = d.submit()
+    run = d.start(job)
+
+    kept = d.loop.logs
+    d.loop.dropped[run.id, 0] = 1000
+    d.loop.output[run.id, 0] = b"." * 1000 + b"newest\n"
+    d.loop.logs = lambda *given: kept(*given) if given[2] >= 1000 else b""  # type: ignore[method-assign]
+    first, second = events(d.call("GET", f"/v1/jobs/{job}/logs").text)
+    assert first[2]["text"] == "[argosy] 1,000 bytes of output are not kept any more\n"
+    assert (second[0], second[2]["text"]) == (f"{run.id}:1007", "newest\n")
+    (only,) = events(d.call("GET", f"/v1/jobs/{job}/logs", headers={"Last-Event-ID": first[0]}).text)
+    assert only == second
+    d.step(run, "SUCCEEDED", "SUCCEEDED", exit_code=0)
+    d.loop.dropped[run.id, 0] = None
+    d.loop.output.clear()
+    told, end = events(d.call("GET", f"/v1/jobs/{job}/logs").text)
+    assert (told[1], end[1]) == ("output", "end")
+
+
 def test_bad_positions(d: Desk) -> None:
     job = d.submit()
     for value in ("x", "a:b", "1:" + "9" * 30):

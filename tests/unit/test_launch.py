@@ -16,6 +16,7 @@ import pytest
 from tests.support.waiting import wait_for
 from typer.testing import CliRunner, Result
 
+from argosy.api import journal
 from argosy.api.journal import HIDDEN, JsonLines, redacted
 from argosy.api.serve import is_loopback, require_keys
 from argosy.api.traces import to_endpoint
@@ -330,6 +331,19 @@ def test_logs_hide_what_is_secret() -> None:
     assert line["message"] == f"key {HIDDEN} used"
     assert (line["api_key"], line["body"]) == (HIDDEN, {"token": HIDDEN, "n": [HIDDEN, 3]})
     assert redacted("plain") == "plain"
+
+
+def test_the_log_of_a_server_has_an_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal, "MOST_BYTES", 1000)
+    handler = journal.write_to(tmp_path / "log.jsonl")
+    for number in range(60):
+        logging.getLogger("argosy.test").info("line", extra={"number": number})
+    journal.end(handler)
+    files = sorted(tmp_path.iterdir())
+    assert [path.name for path in files] == ["log.jsonl", "log.jsonl.1", "log.jsonl.2", "log.jsonl.3"]
+    assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {0o600}
+    assert all(path.stat().st_size <= 1000 for path in files)
+    assert json.loads(files[0].read_text().splitlines()[-1])["number"] == 59
 
 
 def test_traces_are_spans_where_they_are_wanted() -> None:

@@ -55,7 +55,7 @@ def test_what_was_acknowledged_is_there_after_reopening(tmp_path: Path) -> None:
 
 
 def test_ids_of_two_stores_never_meet_and_a_store_keeps_its_own(tmp_path: Path) -> None:
-    """Engines are shared: what one server started must not look like another's. 48 bits of chance, repeatable by seed."""
+    """Engines are shared: what one server started must not look like another's. A seed repeats them."""
     ids = set()
     for number in range(2):
         (tmp_path / str(number)).mkdir()

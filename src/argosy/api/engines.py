@@ -13,7 +13,7 @@ from argosy.control.tick_times import BOUNDS_SECONDS
 from argosy.errors import ArgosyError, OutsideError
 from argosy.model.job import Run
 from argosy.model.task import Task
-from argosy.run.driver import EnginePool
+from argosy.run.driver import Driver, EnginePool
 
 FRESH_SECONDS = 2.0
 """How old capacity may be that is shown; engines are not asked more often for it."""
@@ -51,10 +51,11 @@ class Engines:
 
     def logs(self, run: Run, rank: int, offset: int, limit: int) -> bytes:
         """Output of one rank of a run; OutsideError when its engine is not here or does not answer."""
-        driver = self.control.drivers.get(run.driver)
-        if driver is None:
-            raise OutsideError(f"there is no driver {run.driver} in this process")
-        return driver.logs(run.id, rank, offset, limit)
+        return self._driver(run).logs(run.id, rank, offset, limit)
+
+    def logs_from(self, run: Run, rank: int) -> int | None:
+        """First byte of the output of one rank that is still kept; None when nothing of the run is."""
+        return self._driver(run).logs_from(run.id, rank)
 
     def ready(self) -> str | None:
         """Why the loop does not do its work; None when it does."""
@@ -91,6 +92,12 @@ class Engines:
             rows = [(((word, key),), float(count)) for key, count in sorted(counts.items())]
             found += family(f"argosy_{name}_total", "counter", about, rows)
         return found
+
+    def _driver(self, run: Run) -> Driver:
+        driver = self.control.drivers.get(run.driver)
+        if driver is None:
+            raise OutsideError(f"there is no driver {run.driver} in this process")
+        return driver
 
     def _ask(self) -> None:
         """Ask all engines for their capacity, unless that was done just now."""

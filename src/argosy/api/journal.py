@@ -10,10 +10,15 @@ import json
 import logging
 import re
 from datetime import UTC, datetime
+from io import TextIOWrapper
+from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Any
 
 HIDDEN = "***"
+MOST_BYTES = 2**26
+KEPT_FILES = 3
+"""Files beside the newest; one process at a time writes them."""
 _SECRET_NAME = re.compile(r"secret|token|password|passwd|authorization|credential|api_?key", re.IGNORECASE)
 _SECRET_TEXT = re.compile(r"argosy_[0-9a-f]{16,}|(?i:bearer)\s+\S+")
 _OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
@@ -49,10 +54,18 @@ def redacted(value: Any) -> Any:
     return value
 
 
+class _Rotating(RotatingFileHandler):
+    """Each new file is the owner's alone, as the first."""
+
+    def _open(self) -> TextIOWrapper:
+        Path(self.baseFilename).touch(mode=0o600)
+        return super()._open()
+
+
 def write_to(path: Path, level: int = logging.INFO) -> logging.Handler:
     """Write everything that Argosy logs to a file that only its owner may read."""
     path.touch(mode=0o600)
-    handler = logging.FileHandler(path, encoding="utf-8")
+    handler = _Rotating(path, maxBytes=MOST_BYTES, backupCount=KEPT_FILES, encoding="utf-8")
     handler.setFormatter(JsonLines())
     logger = logging.getLogger("argosy")
     logger.setLevel(level)

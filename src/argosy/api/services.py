@@ -28,6 +28,9 @@ class Live(Protocol):
     def logs(self, run: Run, rank: int, offset: int, limit: int) -> bytes:
         """Output of one rank of a run from a byte offset; OutsideError when its engine cannot be asked."""
 
+    def logs_from(self, run: Run, rank: int) -> int | None:
+        """First byte of the output of one rank that is still kept; None when nothing of the run is."""
+
     def ready(self) -> str | None:
         """Why the loop does not do its work now; None when it does."""
 

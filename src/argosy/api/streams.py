@@ -178,6 +178,8 @@ async def _output(found: Services, who: Caller, job: str, rank: int, follow: boo
             at = at if at.run == run.id else _Position(run.id)
             over = run.status in RUN_ENDS
             text, size = await run_in_threadpool(_piece, found, run, rank, at.offset, over)
+            if not size:
+                text, size = await run_in_threadpool(_gap, found, run, rank, at.offset)
         if run is not None and size:
             at = _Position(run.id, at.offset + size)
             yield sse("output", {"run": run.id, "rank": rank, "text": text}, f"{run.id}:{at.offset}")
@@ -203,6 +205,20 @@ def _state(found: Services, who: Caller, job: str) -> tuple[Job, list[Run]]:
 def _current(runs: list[Run], at: _Position) -> Run | None:
     """The run that the reader is in; the first one at the beginning, or when its position names none of this job."""
     return next((run for run in runs if run.id == at.run), runs[0] if runs else None)
+
+
+def _gap(found: Services, run: Run, rank: int, offset: int) -> tuple[str, int]:
+    """What is said instead of output that was dropped, and how many bytes that was; nothing where none was."""
+    assert found.live is not None
+    try:
+        begin = found.live.logs_from(run, rank)
+    except OutsideError:
+        return "", 0
+    if begin is None and offset == 0 and run.status in RUN_ENDS and run.started_at is not None:
+        return f"[argosy] what {run.id} printed is not kept any more\n", 1
+    if begin is None or begin <= offset:
+        return "", 0
+    return f"[argosy] {begin - offset:,} bytes of output are not kept any more\n", begin - offset
 
 
 def _piece(found: Services, run: Run, rank: int, offset: int, over: bool) -> tuple[str, int]:

@@ -21,6 +21,7 @@ from argosy.cli.data_folder import DataFolder
 from argosy.cli.server_file import ServerFile, read_server_file
 from argosy.clock import SystemClock, unguessable
 from argosy.control.loop import Control
+from argosy.control.retention import Cleaner
 from argosy.control.service import Service
 from argosy.run.drivers.local import Settings as LocalSettings
 from argosy.run.engine import open_driver
@@ -49,6 +50,7 @@ class Host:
         file = file or ServerFile()
         clock = SystemClock()
         self.log = write_to(folder.log)
+        folder.store.touch(mode=0o600)  # values of secrets rest in it; what SQLite puts beside it gets the same mode
         self.store = Store(store or f"sqlite:///{folder.store}", clock)
         self.key = self._own_key()
         known = self.store.keys()
@@ -69,6 +71,7 @@ class Host:
         self.traces = to_endpoint(traces, __version__)
         control.look = self.traces.around("look", control.look)  # type: ignore[method-assign]
         self.service = Service(control, idle_seconds=IDLE_SECONDS)
+        self.cleaner = Cleaner(self.store, self.drivers, file.retention, clock)
         services = Services(self.store, clock, Engines(self.service), projects=folder.projects, traces=self.traces)
         self.http = HttpServer(make_app(services), *address)
         self.address = self.http.address
@@ -77,12 +80,14 @@ class Host:
         """Begin to answer, to look, and to be found."""
         self.http.start()
         self.service.start()
+        self.cleaner.start(lambda: self.service.health.leads)
         self.folder.announce(self.address, lasting=self.lasting)
 
     def close(self) -> None:
         """End. Runs go on; the next server finds them."""
         self.folder.withdraw()
         self.http.stop()
+        self.cleaner.stop()
         self.service.stop()
         for driver in self.drivers.values():
             driver.close()

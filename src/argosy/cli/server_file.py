@@ -3,6 +3,7 @@
 drivers:                      # name -> settings of a driver; absent: this machine
   here: {kind: local, folder: /var/lib/argosy/runs, accelerators: {H100: 8}}
 rules: {lease_seconds: 10}    # how patient the control loop is
+retention: {ended_days: 30}   # how long files of runs that ended are kept
 portfolio: examples/startup   # regions, datasets, links and residency
 plan: plan.json               # output of `argosy plan --json`: internal prices by pool and month
 regions: [...]                # more of them, in the words of a portfolio; they go before the portfolio's
@@ -37,7 +38,7 @@ from argosy.place.inputs import PlanRecord
 from argosy.record import Id, Record, Text
 from argosy.run.copier import CommandCopier, Copier, FolderCopier
 from argosy.run.engine import AnySettings
-from argosy.run.rules import RunRules
+from argosy.run.rules import Retention, RunRules
 from argosy.settings import Settings
 
 MAX_BYTES = 2**20
@@ -66,6 +67,8 @@ class ServerFile(Record):
     """Engines by the name that runs remember; none means this machine."""
     rules: RunRules = RunRules()
     """How patient the control loop is."""
+    retention: Retention = Retention()
+    """How long files of runs that ended are kept."""
     portfolio: Text | None = None
     """Portfolio file or folder with regions, datasets, links and residency."""
     plan: Text | None = None
@@ -197,7 +200,7 @@ def read_server_file(path: Path) -> ServerFile:
         raise BadInput([Problem(str(path), 0, 0, "file.too_large", "", f"more than {MAX_BYTES:,} bytes")])
     tree = read(str(path), text, max_nodes=100_000)
     if tree.problems or tree.top is None or not isinstance(tree.top.value, dict):
-        words = "the file has `drivers`, `rules`, `portfolio`, `plan`, `links` or `data`"
+        words = "the file has `drivers`, `rules`, `retention`, `portfolio`, `plan`, `links` or `data`"
         raise BadInput(tree.problems or [Problem(str(path), 1, 1, "yaml.top_level", "", words)])
     try:
         found = ServerFile.model_validate(tree.top.value)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, Literal, Protocol
+from typing import Annotated, Literal, Protocol, runtime_checkable
 
 from annotated_types import Ge
 from pydantic import SecretStr
@@ -130,6 +130,15 @@ class Resource(Record):
     """When it was made, by the engine's clock; None when it does not say."""
 
 
+class Kept(Record):
+    """What is kept of a job or of one run of it."""
+
+    job: str
+    """Job."""
+    run: str | None
+    """Run; None for the exit records and the fence of the job."""
+
+
 class Driver(Protocol):
     """Starts runs on one engine."""
 
@@ -158,10 +167,33 @@ class Driver(Protocol):
         """Start one rank again on another machine; the others go on. StartRefused where the engine cannot."""
 
     def logs(self, run: str, rank: int, offset: int, limit: int) -> bytes:
-        """Output of one rank from a byte offset; empty when there is no more yet."""
+        """Output of one rank from a byte offset; empty when there is no more yet, or when that part was dropped."""
+
+    def logs_from(self, run: str, rank: int) -> int | None:
+        """First byte of a rank's output that is still kept; None when nothing of the run is kept any more."""
 
     def list_by_tag(self) -> tuple[Resource, ...]:
         """Everything that the engine holds under our tags."""
 
     def close(self) -> None:
         """Let go of connections. Runs go on."""
+
+
+@runtime_checkable
+class Keeps(Protocol):
+    """A driver whose runs leave files that nobody but it removes."""
+
+    def kept(self) -> tuple[Kept, ...]:
+        """Runs of which files are kept, ended or not."""
+
+    def kept_bytes(self, run: str) -> int:
+        """Room that the files of a run take."""
+
+    def forget(self, run: str) -> bool:
+        """Remove all files of a run but its exit record; False while anything of it may still live."""
+
+    def forget_job(self, job: str) -> bool:
+        """Remove the exit records and the fence of a job; False while files of a run of it are kept.
+
+        The caller knows that the job has ended, and that nobody will order a run of it any more.
+        """

@@ -12,6 +12,19 @@ from argosy.units import Fraction
 Seconds = Annotated[float, Ge(0)]
 
 
+class Retention(Record):
+    """How long files of runs that ended are kept on engines: logs, scripts and the folders that they worked in."""
+
+    ended_days: Annotated[float, Ge(0)] = 30.0
+    """They go so long after the end."""
+    ended_gib: Annotated[float, Ge(0)] | None = 50.0
+    """They go earlier, the oldest first, when those of one engine take more room than this; None: never."""
+    least_hours: Annotated[float, Ge(0)] = 1.0
+    """They stay at least so long, whatever room they take."""
+    every_seconds: Annotated[float, Gt(0)] = 600.0
+    """How often that is looked at."""
+
+
 class RunRules(Record):
     """Times and weights by which runs are kept alive."""
 

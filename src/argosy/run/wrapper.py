@@ -7,7 +7,7 @@ It must never repeat a rank that ran, commit for a superseded epoch, or leave a 
     FOLDER/jobs/JOB.json        epoch of the job, how its ranks ended, exit records; changed under a lock, by rename
     FOLDER/runs/RUN/spec.json   what to run; setup.sh, run.sh beside it
     FOLDER/runs/RUN/N.json      rank N: attempt, process, node; written before its work starts
-    FOLDER/runs/RUN/N.log       everything that rank N printed
+    FOLDER/runs/RUN/N.log       what rank N printed; N.log.1000 goes on at its byte 1000, and so on (`Log`)
     FOLDER/runs/RUN/stop        that it was asked to end, and with which grace time
     FOLDER/runs/RUN/commit      what the work calls to commit a checkpoint: `"$ARGOSY_COMMIT" FOLDER`
 
@@ -16,6 +16,7 @@ On Kubernetes, JOB.json is a ConfigMap, changed on the condition that nobody els
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import fcntl
 import hashlib
@@ -33,7 +34,7 @@ import sys
 import time
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, List, Optional, Set, Tuple
 
 KEPT_RUNS = 64  # of one job, in its document
 FAILED_BEFORE_WORK = 78  # EX_CONFIG: workdir, mount or shell is not there
@@ -41,6 +42,9 @@ NOT_COMMITTED = 75  # EX_TEMPFAIL: a checkpoint was refused
 STOPPED = 128 + signal.SIGTERM
 LEFTOVER_SECONDS = 5.0
 COMPLETE = "COMPLETE"  # the file that makes a folder a checkpoint, written last
+LOG_BYTES = 2**28  # of one rank, when nobody says otherwise
+LOG_PARTS = 4
+MARK = "argosy-runs"  # a file in FOLDER; without it a disk is not mounted
 _SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 Document = Dict[str, Any]
@@ -113,7 +117,12 @@ def write_durably(path: Path, text: str, mode: int = 0o600) -> None:
     finally:
         os.close(handle)
     os.replace(str(temporary), str(path))
-    folder = os.open(str(path.parent), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    sync_folder(path.parent)
+
+
+def sync_folder(path: Path) -> None:
+    """Make what was renamed or removed in a folder last beyond a power cut."""
+    folder = os.open(str(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(folder)
     finally:
@@ -268,8 +277,91 @@ def _prctl(option: int, value: int) -> None:
 
 
 def say(text: str) -> None:
-    """A line of the wrapper in the work's log."""
-    os.write(2, ("[argosy] %s\n" % text).encode())
+    """A line of the wrapper in the work's log. Where that is full or gone the work must still be seen to its end."""
+    try:
+        os.write(2, ("[argosy] %s\n" % text).encode())
+    except OSError:
+        return
+
+
+# --- what the work prints --------------------------------------------------------------------------------------------
+
+
+class Log:
+    """What a rank prints, read from a pipe and kept in parts, of which only the newest stay.
+
+    Parts are named by the byte that they begin with, counted from the first that the rank ever printed, so a reader's
+    position stays true when old parts go. The work never waits for the disk and never fails by it: what cannot be
+    written is counted, and the log says so where it goes on.
+    """
+
+    def __init__(self, folder: Path, rank: int, most_bytes: int) -> None:
+        self.folder, self.name = folder, "%d.log" % rank
+        self.part_bytes = max(1, most_bytes // LOG_PARTS)
+        self.handle, self.begin, self.size, self.lost = -1, 0, 0, 0
+        found = self._parts()
+        self._open(found[-1] if found else 0)  # an earlier attempt's log goes on
+        self.source, self.sink = os.pipe()
+        os.set_blocking(self.source, False)
+        with contextlib.suppress(OSError):  # F_SETPIPE_SZ: fewer turns for work that prints a lot
+            fcntl.fcntl(self.sink, 1031, 2**20)
+
+    def _path(self, begin: int) -> str:
+        return str(self.folder / (self.name if begin == 0 else "%s.%d" % (self.name, begin)))
+
+    def _parts(self) -> List[int]:
+        known = (name[len(self.name) :] for name in os.listdir(str(self.folder)) if name.startswith(self.name))
+        return sorted(int(rest[1:] or 0) for rest in known if not rest or (rest[0] == "." and rest[1:].isdigit()))
+
+    def _open(self, begin: int) -> None:
+        handle = os.open(self._path(begin), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        if self.handle >= 0:
+            os.close(self.handle)
+        self.handle, self.begin, self.size = handle, begin, os.fstat(handle).st_size
+        os.dup2(handle, 1)  # what the wrapper itself has to say goes there too
+        os.dup2(handle, 2)
+
+    def pump(self) -> None:
+        """Take what has been printed, up to a megabyte, so that signals are heard meanwhile."""
+        for _ in range(16):
+            try:
+                data = os.read(self.source, 2**16)
+            except BlockingIOError:
+                return
+            self.write(data)
+
+    def drain(self) -> None:
+        """Take all that is left."""
+        while select.select([self.source], [], [], 0)[0]:
+            self.pump()
+
+    def write(self, data: bytes) -> None:
+        """Keep what was printed, or count it as lost."""
+        try:
+            if self.size >= self.part_bytes:
+                self._next()
+            if self.lost:
+                told = b"[argosy] %d bytes of output could not be written\n" % self.lost
+                self.size += os.write(self.handle, told)
+                self.lost = 0
+            written = os.write(self.handle, data)
+        except OSError:
+            written = 0
+        self.size += written
+        self.lost += len(data) - written
+
+    def _next(self) -> None:
+        """Go on in a new part, then drop the oldest. Cut off in between, there is one part too many until the next."""
+        size = os.fstat(self.handle).st_size  # of all that was written to it, also by an attempt thought lost
+        if size < self.part_bytes:
+            self.size = size
+            return
+        self._open(self.begin + size)
+        for begin in self._parts()[:-LOG_PARTS]:
+            try:
+                os.unlink(self._path(begin))
+            except FileNotFoundError:
+                continue
 
 
 class Limits:
@@ -317,8 +409,14 @@ class Limits:
 class Supervisor:
     """Starts scripts one after the other and sees to it that nothing of them is left."""
 
-    def __init__(self, grace: Callable[[], float], look: Callable[[], Optional[str]], every_seconds: float) -> None:
-        self.grace, self.look, self.every_seconds = grace, look, every_seconds
+    def __init__(
+        self,
+        grace: Callable[[], float],
+        look: Callable[[], Optional[str]],
+        every_seconds: float,
+        log: Optional[Log] = None,
+    ) -> None:
+        self.grace, self.look, self.every_seconds, self.log = grace, look, every_seconds, log
         self.stopped_by: Optional[str] = None
         self._signals, self._bell = os.pipe()
         os.set_blocking(self._signals, False)
@@ -346,6 +444,8 @@ class Supervisor:
             cwd=cwd,
             env=environment,
             stdin=subprocess.DEVNULL,
+            stdout=None if self.log is None else self.log.sink,
+            stderr=None if self.log is None else self.log.sink,
             start_new_session=True,
             preexec_fn=before,  # noqa: PLW1509 - there are no threads here
         )
@@ -381,13 +481,18 @@ class Supervisor:
                     deadline = now + 1.0
         child.returncode = status
         self._end_leftovers(deadline)
+        if self.log is not None:
+            self.log.drain()
         if self.stopped_by is not None and status == 0:
             return STOPPED
         return status
 
     def _wait(self, seconds: float) -> bytes:
-        ready, _, _ = select.select([self._signals], [], [], seconds)
-        return os.read(self._signals, 4096) if ready else b""
+        watched = [self._signals] if self.log is None else [self._signals, self.log.source]
+        ready, _, _ = select.select(watched, [], [], seconds)
+        if self.log is not None and self.log.source in ready:
+            self.log.pump()
+        return os.read(self._signals, 4096) if self._signals in ready else b""
 
     def _group(self, group: int, number: int) -> None:
         try:
@@ -408,16 +513,17 @@ class Supervisor:
                 status = 128 + os.WTERMSIG(code) if os.WIFSIGNALED(code) else os.WEXITSTATUS(code)
 
     def _end_leftovers(self, deadline: Optional[float]) -> None:
-        left = descendants(os.getpid())
-        if not left:
+        told: Set[int] = set()
+        if not descendants(os.getpid()):
             return
-        send(left, signal.SIGTERM)
         deadline = deadline or time.monotonic() + min(LEFTOVER_SECONDS, self.grace())
         while True:
             self._reap(0)
             left = descendants(os.getpid())
             if not left:
                 return
+            send([pid for pid in left if pid not in told], signal.SIGTERM)  # whom another has just started too
+            told.update(left)
             if time.monotonic() >= deadline + LEFTOVER_SECONDS:  # they hang in the kernel; the record must not wait
                 say("processes that cannot be ended: %s" % left)
                 return
@@ -496,6 +602,7 @@ class Rank:
             JobConfigMap.inside(self.spec) if "config_map" in self.spec else JobFile(Path(self.spec["job_file"]))
         )
         self.manifest = folder / ("%d.manifest" % rank)
+        self.log: Optional[Log] = None
         self.secrets: Dict[str, str] = {}
         self.told_grace: Optional[float] = None
 
@@ -568,11 +675,19 @@ class Rank:
         """Whether a later attempt is the rank now: this node was thought lost."""
         return bool(_read_json(self.folder / ("%d.json" % self.rank)).get("attempt", 0) > self.attempt)
 
+    def forgotten(self) -> bool:
+        """Whether the run's folder was cleared away: what fenced this run is then gone too. Not mounted is not gone."""
+        if "config_map" in self.spec or (self.folder / "spec.json").exists():
+            return False
+        return (self.folder.parent.parent / MARK).is_file() and not (self.folder / "spec.json").exists()
+
     def look(self) -> Optional[str]:
         """Whether something outside says that the work must end: a newer epoch, a request, a failed rank."""
         try:
             if (self.folder / "stop").exists():
                 return "asked"
+            if self.forgotten():
+                return "its run is over and was cleared away"
             if self.replaced():
                 return "replaced"
             document = self.job.read()
@@ -675,7 +790,7 @@ class Rank:
     def work(self) -> Tuple[int, Optional[str]]:
         """Exit code, and what stopped it when something did."""
         spec = self.spec
-        supervisor = Supervisor(self.grace, self.look, float(spec.get("poll_seconds", 1.0)))
+        supervisor = Supervisor(self.grace, self.look, float(spec.get("poll_seconds", 1.0)), self.log)
         code = 0
         try:
             # Asked to end before it began: nothing is started.
@@ -726,6 +841,8 @@ class Rank:
         pause = 0.2
         while True:
             try:
+                if self.forgotten():
+                    return False
                 after = self.job.change(
                     lambda before: before if self.replaced() else committed(before, self.spec, self.rank, ended)
                 )
@@ -819,9 +936,7 @@ def main(arguments: List[str]) -> int:
         detach(told)
     one = Rank(folder, rank, attempt)
     if one.spec.get("log_to_file", True):
-        log = os.open(str(folder / ("%d.log" % rank)), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        os.dup2(log, 1)
-        os.dup2(log, 2)
+        one.log = Log(folder, rank, int(one.spec.get("log_bytes", LOG_BYTES)))
     claimed = one.claim()
     if told >= 0:
         try:

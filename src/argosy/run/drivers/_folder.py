@@ -11,20 +11,21 @@ import fcntl
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from argosy.errors import OutsideError, StartRefused
 from argosy.model.job import ExitRecord
 from argosy.run import wrapper
 from argosy.run.checkpoints import place_of
-from argosy.run.driver import Order
+from argosy.run.driver import Kept, Order
 
-MARK = "argosy-runs"
+MARK = wrapper.MARK
 _LONGEST_NAME = 200
 Document = dict[str, Any]
 
@@ -189,18 +190,94 @@ class RunFolders:
             self.live_file(run).unlink(missing_ok=True)
 
     def logs(self, run: str, rank: int, offset: int, limit: int) -> bytes:
-        """A piece of a rank's log."""
+        """A piece of a rank's log; empty where it was dropped or is not there yet."""
         self.check()
-        path = self.run(run) / f"{rank}.log"
+        at, end, found = max(0, offset), max(0, offset) + max(0, limit), b""
         with outside(f"the log of {run}"):
-            try:
-                file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-            except FileNotFoundError:
-                return b""
-            try:
-                return os.pread(file, max(0, limit), max(0, offset))
-            finally:
-                os.close(file)
+            parts = self._log_parts(run, rank)
+            while at < end and (before := [begin for begin in parts if begin <= at]):
+                try:
+                    file = os.open(self._log_part(run, rank, before[-1]), os.O_RDONLY | os.O_CLOEXEC)
+                except FileNotFoundError:  # dropped meanwhile
+                    break
+                try:
+                    piece = os.pread(file, end - at, at - before[-1])
+                finally:
+                    os.close(file)
+                if not piece:
+                    break
+                at, found = at + len(piece), found + piece
+        return found
+
+    def logs_from(self, run: str, rank: int) -> int | None:
+        """First byte of a rank's output that is still kept; None when nothing of the run is."""
+        self.check()
+        with outside(f"the log of {run}"):
+            parts = self._log_parts(run, rank)
+            return parts[0] if parts else 0 if self.run(run).is_dir() else None
+
+    def _log_part(self, run: str, rank: int, begin: int) -> Path:
+        return self.run(run) / (f"{rank}.log" if begin == 0 else f"{rank}.log.{begin}")
+
+    def _log_parts(self, run: str, rank: int) -> list[int]:
+        """First bytes of the parts of a rank's log that are kept, in order."""
+        head = f"{rank}.log"
+        try:
+            names = os.listdir(self.run(run))
+        except FileNotFoundError:
+            return []
+        rests = [name.removeprefix(head) for name in names if name == head or name.startswith(f"{head}.")]
+        return sorted(0 if not rest else int(rest[1:]) for rest in rests if not rest or rest[1:].isdecimal())
+
+    def kept(self) -> tuple[Kept, ...]:
+        """All runs and jobs that files are kept of; what an earlier `forget` left half done is removed first."""
+        self.check()
+        with outside(f"the folder of runs {self.root}"):
+            for gone in (self.root / "gone").glob("*"):
+                with suppress(OSError):  # one that cannot be removed must not keep all others
+                    _remove(gone)
+            runs = []
+            for path in sorted((self.root / "runs").iterdir()):
+                with suppress(ValueError):  # what is damaged stays for people to look at
+                    runs.append(read_json(path / "spec.json"))
+            jobs = [path.stem for path in sorted((self.root / "jobs").glob("*.json"))]
+        found = [Kept(job=spec["job"], run=spec["run"]) for spec in runs if spec is not None]
+        # Long names of files are digests; whose they were is not known any more.
+        return (*found, *(Kept(job=unquote(name), run=None) for name in jobs if file_name(unquote(name)) == name))
+
+    def size_bytes(self, run: str) -> int:
+        """Room that the files of a run take; 0 when there are none."""
+        with outside(f"the files of {run}"):
+            return _disk_bytes(self.run(run))
+
+    def forget(self, run: str) -> bool:
+        """Remove the files of a run, whole or not at all: they are renamed first. False while something of it lives."""
+        spec = self.spec(run)
+        if spec is None:
+            return True
+        with self.lock(self.start_lock(run)), outside(f"the files of {run}"):
+            folder = self.run(run)
+            # A wrapper holds the lock of its rank for life.
+            if self.live_file(run).exists() or any(self.locked(path) for path in folder.glob("*.*.lock")):
+                return False
+            (self.root / "gone").mkdir(exist_ok=True, mode=0o700)
+            away = self.root / "gone" / f"{folder.name}.{os.urandom(4).hex()}"
+            os.rename(folder, away)
+            wrapper.sync_folder(folder.parent)
+        with outside(f"the files of {run}"):
+            _remove(away)
+        return True
+
+    def forget_job(self, job: str) -> bool:
+        """Remove the document of a job; False while files of one of its runs are there."""
+        self.check()
+        document = self.job(job)
+        with outside(f"the records of {job}"):
+            if any(self.run(run).exists() for run in document.read().get("runs", {})):
+                return False
+            document.path.unlink(missing_ok=True)
+            document.path.with_name(document.path.name + ".lock").unlink(missing_ok=True)
+        return True
 
     def start_lock(self, run: str) -> Path:
         """Held while a run is being started; makes the folder that it is in."""
@@ -235,6 +312,28 @@ class RunFolders:
             return False
 
 
+class InFolders:
+    """What a driver has that keeps its runs in folders: all but the engine itself."""
+
+    folders: RunFolders
+
+    def kept(self) -> tuple[Kept, ...]:
+        """What the folder of runs has."""
+        return self.folders.kept()
+
+    def kept_bytes(self, run: str) -> int:
+        """Blocks of its folder."""
+        return self.folders.size_bytes(run)
+
+    def forget(self, run: str) -> bool:
+        """Remove its folder."""
+        return self.folders.forget(run)
+
+    def forget_job(self, job: str) -> bool:
+        """Remove its document."""
+        return self.folders.forget_job(job)
+
+
 def read_json(path: Path) -> Document | None:
     """A JSON file; None when it is not there."""
     try:
@@ -243,6 +342,32 @@ def read_json(path: Path) -> Document | None:
         return None
     found: Document = json.loads(text)
     return found
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder with all below it, also what the work protected from itself; links are not followed."""
+    try:
+        shutil.rmtree(folder)
+    except PermissionError:
+        os.chmod(folder, 0o700)
+        for root, names, _ in os.walk(folder):
+            for name in names:
+                if not os.path.islink(os.path.join(root, name)):
+                    os.chmod(os.path.join(root, name), 0o700)
+        shutil.rmtree(folder)
+
+
+def _disk_bytes(folder: Path) -> int:
+    """Blocks of everything below a folder; links are not followed, and what goes meanwhile counts nothing."""
+    total = 0
+    try:
+        for entry in os.scandir(folder):
+            total += entry.stat(follow_symlinks=False).st_blocks * 512
+            if entry.is_dir(follow_symlinks=False):
+                total += _disk_bytes(Path(entry.path))
+    except FileNotFoundError:
+        return total
+    return total
 
 
 def written(order: Order) -> Document:

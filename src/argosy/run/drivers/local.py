@@ -29,7 +29,7 @@ from argosy.model.job import ExitRecord
 from argosy.record import Id, Record, Text
 from argosy.run import wrapper
 from argosy.run.driver import EnginePool, Node, NodeSeen, Observation, Order, Resource
-from argosy.run.drivers._folder import Document, RunFolders, outside
+from argosy.run.drivers._folder import Document, InFolders, RunFolders, outside
 from argosy.run.drivers._orders import check, never, no_capacity, seen_here
 
 _SPAWN_SECONDS = 30.0
@@ -67,11 +67,13 @@ class Settings(Record):
     """Folders that workdir and file mounts must be in; empty: anywhere."""
     environment: dict[str, str] = {}
     """Environment of every run beside its own, for example PATH. Nothing of the server's environment is passed on."""
+    log_bytes: Annotated[int, Ge(2**16)] = wrapper.LOG_BYTES
+    """Most that is kept of what one rank of a run prints; of more the newest stays."""
     poll_seconds: Annotated[float, Gt(0)] = 1.0
     """How often a wrapper looks whether it was superseded or asked to end."""
 
 
-class Driver:
+class Driver(InFolders):
     """Starts runs as processes of this machine."""
 
     def __init__(self, settings: Settings, clock: Clock) -> None:
@@ -184,6 +186,7 @@ class Driver:
             "limits": limits,
             "environment": settings.environment,
             "poll_seconds": settings.poll_seconds,
+            "log_bytes": settings.log_bytes,
         }
 
     def _devices(self, silicon: str, accelerators: float, nodes: int, used: _Used) -> dict[str, list[tuple[int, int]]]:
@@ -328,6 +331,10 @@ class Driver:
     def logs(self, run: str, rank: int, offset: int, limit: int) -> bytes:
         """A piece of the log file."""
         return self.folders.logs(run, rank, offset, limit)
+
+    def logs_from(self, run: str, rank: int) -> int | None:
+        """Where what is kept of the log begins."""
+        return self.folders.logs_from(run, rank)
 
     def list_by_tag(self) -> tuple[Resource, ...]:
         """Runs with living processes."""

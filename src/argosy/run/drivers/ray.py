@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
-from annotated_types import Gt
+from annotated_types import Ge, Gt
 
 from argosy.clock import Clock
 from argosy.errors import OutsideError
@@ -26,7 +26,7 @@ from argosy.model.job import ExitRecord
 from argosy.record import Id, Record, Text
 from argosy.run import wrapper
 from argosy.run.driver import EnginePool, Node, NodeSeen, Observation, Order, Resource, Seen
-from argosy.run.drivers._folder import Document, RunFolders, outside
+from argosy.run.drivers._folder import Document, InFolders, RunFolders, outside
 from argosy.run.drivers._http import ask
 from argosy.run.drivers._orders import check, never, no_capacity
 
@@ -62,11 +62,13 @@ class Settings(Record):
     """Environment of every run beside its own and Ray's."""
     timeout_seconds: Annotated[float, Gt(0)] = 30.0
     """How long an answer may take."""
+    log_bytes: Annotated[int, Ge(2**16)] = wrapper.LOG_BYTES
+    """Most that is kept of what one rank of a run prints; of more the newest stays."""
     poll_seconds: Annotated[float, Gt(0)] = 2.0
     """How often a wrapper looks whether it was superseded or asked to end."""
 
 
-class Driver:
+class Driver(InFolders):
     """Starts runs as submissions to a Ray cluster."""
 
     def __init__(self, settings: Settings, clock: Clock) -> None:
@@ -139,6 +141,7 @@ class Driver:
                     "inherit": True,
                     "environment": self.settings.environment,
                     "poll_seconds": self.settings.poll_seconds,
+                    "log_bytes": self.settings.log_bytes,
                     "bundle": bundle,
                 }
                 spec = self.folders.prepare(order, extra)
@@ -270,6 +273,10 @@ class Driver:
     def logs(self, run: str, rank: int, offset: int, limit: int) -> bytes:
         """A piece of the log file."""
         return self.folders.logs(run, rank, offset, limit)
+
+    def logs_from(self, run: str, rank: int) -> int | None:
+        """Where what is kept of the log begins."""
+        return self.folders.logs_from(run, rank)
 
     def list_by_tag(self) -> tuple[Resource, ...]:
         """Submissions of ours that wait or run."""

@@ -23,7 +23,7 @@ from argosy.model.job import ExitRecord
 from argosy.record import Id, Record, Text
 from argosy.run import wrapper
 from argosy.run.driver import EnginePool, NodeSeen, Observation, Order, Resource, Seen
-from argosy.run.drivers._folder import Document, RunFolders, written
+from argosy.run.drivers._folder import Document, InFolders, RunFolders, written
 from argosy.run.drivers._orders import inside, never
 
 _EXIT = re.compile(rb"\[argosy\] exit (\d+)\s*$", re.MULTILINE)
@@ -130,7 +130,7 @@ class _Sdk:
         return text.getvalue().encode()
 
 
-class Driver:
+class Driver(InFolders):
     """Starts runs as clusters of SkyPilot."""
 
     def __init__(self, settings: Settings, clock: Clock, sky: Sky | None = None) -> None:
@@ -292,6 +292,10 @@ class Driver:
         lines = [line for line in content.splitlines(keepends=True) if b"[argosy] exit " not in line]
         mine = [_RANK.sub(b"", line) for line in lines if _rank(line) == rank]
         return b"".join(mine)[max(0, offset) : max(0, offset) + max(0, limit)]
+
+    def logs_from(self, run: str, rank: int) -> int | None:
+        """The first byte: what is kept, and for how long, is for the engine to say."""
+        return 0
 
     def list_by_tag(self) -> tuple[Resource, ...]:
         """Clusters of ours, whatever they do."""

@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 
-from annotated_types import Gt
+from annotated_types import Ge, Gt
 
 from argosy.clock import Clock
 from argosy.errors import OutsideError
@@ -24,7 +24,7 @@ from argosy.model.job import ExitRecord
 from argosy.record import Id, Record, Text
 from argosy.run import wrapper
 from argosy.run.driver import EnginePool, Node, NodeSeen, Observation, Order, Resource, Seen
-from argosy.run.drivers._folder import Document, RunFolders, outside
+from argosy.run.drivers._folder import Document, InFolders, RunFolders, outside
 from argosy.run.drivers._orders import check, never, no_capacity
 
 _WAITING = {"PENDING", "CONFIGURING", "RESV_DEL_HOLD", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT"}
@@ -72,6 +72,8 @@ class Settings(Record):
     """Environment of every run beside its own and Slurm's."""
     timeout_seconds: Annotated[float, Gt(0)] = 30.0
     """How long a Slurm command may take."""
+    log_bytes: Annotated[int, Ge(2**16)] = wrapper.LOG_BYTES
+    """Most that is kept of what one rank of a run prints; of more the newest stays."""
     poll_seconds: Annotated[float, Gt(0)] = 2.0
     """How often a wrapper looks whether it was superseded or asked to end."""
 
@@ -89,7 +91,7 @@ class _Job:
     """The rank that it replaces; None for the job of the whole run."""
 
 
-class Driver:
+class Driver(InFolders):
     """Starts runs as jobs of a Slurm cluster."""
 
     def __init__(self, settings: Settings, clock: Clock) -> None:
@@ -219,6 +221,7 @@ class Driver:
             "not_inherited": ["SLURM_CONF"],
             "environment": self.settings.environment,
             "poll_seconds": self.settings.poll_seconds,
+            "log_bytes": self.settings.log_bytes,
         }
 
     def _known_pool(self, order: Order) -> None:
@@ -428,6 +431,10 @@ class Driver:
     def logs(self, run: str, rank: int, offset: int, limit: int) -> bytes:
         """A piece of the log file."""
         return self.folders.logs(run, rank, offset, limit)
+
+    def logs_from(self, run: str, rank: int) -> int | None:
+        """Where what is kept of the log begins."""
+        return self.folders.logs_from(run, rank)
 
     def list_by_tag(self) -> tuple[Resource, ...]:
         """Jobs of ours that wait or run."""
