@@ -274,6 +274,7 @@ def test_bodies_that_are_too_large(tmp_path: Path) -> None:
 def test_what_is_not_there(d: Desk) -> None:
     problem(d.call("GET", "/v2/jobs"), 404, "not_found")
     problem(d.call("PATCH", "/v1/jobs"), 405, "request.method")
+    assert d.call("OPTIONS", "/v1/jobs").headers["allow"] == "GET, POST"
     problem(d.call("GET", "/v1/jobs/nothing"), 404, "not_found")
     problem(d.call("GET", "/v1/jobs/" + "x" * 300), 422, "input.bad")
     problem(d.call("DELETE", "/v1/keys/nothing", "admin"), 404, "not_found")

@@ -32,7 +32,8 @@ def make_app(services: Services) -> FastAPI:
     for router, tag in ((jobs.router, "jobs"), (streams.router, "events"), (fleet.router, "fleet")):
         app.include_router(router, tags=[tag])
     app.include_router(health.router, tags=["health"])
-    problem.install(app)
+    routers = (jobs.router, streams.router, fleet.router, health.router)
+    problem.install(app, [route for router in routers for route in router.routes])
     app.add_middleware(Guard, services=services)
     app.openapi = lambda: document(app)  # type: ignore[method-assign]
     return app

@@ -44,7 +44,6 @@ Project = Annotated[str | None, Query(max_length=100, description="Project; admi
         200: {"model": Submitted},
         201: {"model": Submitted},
         409: {"model": ProblemDetails},
-        413: {"model": ProblemDetails},
     },
     openapi_extra={"x-body": "Submission"},
 )

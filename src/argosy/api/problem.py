@@ -14,6 +14,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
+from starlette.routing import BaseRoute, Match
+from starlette.types import Scope
 
 from argosy.errors import (
     ArgosyError,
@@ -130,8 +132,14 @@ def of_validation(error: ValidationError | RequestValidationError, file: str = "
     return BadInput(problems)
 
 
-def install(app: FastAPI) -> None:
-    """Make every failure of the application a problem."""
+def _methods(routes: Sequence[BaseRoute], scope: Scope) -> set[str]:
+    """What can be done with a path, whatever the method of the request is."""
+    there = (route for route in routes if route.matches(scope)[0] is not Match.NONE)
+    return {method for route in there for method in getattr(route, "methods", None) or ()}
+
+
+def install(app: FastAPI, routes: Sequence[BaseRoute]) -> None:
+    """Make every failure of the application, which has these routes, a problem."""
 
     @app.exception_handler(ArgosyError)
     async def expected(request: Request, error: ArgosyError) -> Response:
@@ -146,7 +154,10 @@ def install(app: FastAPI) -> None:
         if isinstance(error.__cause__, ArgosyError):  # raised while the body was read
             return of_error(error.__cause__)
         code = {404: "not_found", 405: "request.method"}.get(error.status_code, "request.bad")
-        return answer(error.status_code, code, str(error.detail), headers=dict(error.headers or {}))
+        headers = dict(error.headers or {})
+        if error.status_code == 405:  # each method is a route of its own, and the router names that of the first
+            headers["Allow"] = ", ".join(sorted(_methods(routes, request.scope)))
+        return answer(error.status_code, code, str(error.detail), headers=headers)
 
     @app.exception_handler(Exception)
     async def bug(request: Request, error: Exception) -> Response:

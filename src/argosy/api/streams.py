@@ -11,7 +11,7 @@ import codecs
 import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query
 from fastapi.responses import Response
@@ -34,7 +34,28 @@ _POSITION = re.compile(r"(.{1,200}):(\d{1,18})")
 
 LastEventId = Annotated[str | None, Header(max_length=250, description="Id of the last event that was received.")]
 Follow = Annotated[bool, Query(description="Wait for more until the end; otherwise answer with what there is.")]
-_STREAM = {"description": "Server-sent events.", "content": {EVENTS: {"schema": {"type": "string"}}}}
+
+
+def _events_of(data: str, **kinds: str) -> dict[str, Any]:
+    """What a stream answers: the fields of each event; `kinds` has the kinds that there are and what each is."""
+    event: dict[str, Any] = {"type": "string", "description": "; ".join(f"`{k}`: {v}" for k, v in kinds.items())}
+    if "…" not in kinds:
+        event["enum"] = list(kinds)
+    fields = {
+        "id": {"type": "string", "description": "Send it as Last-Event-ID to go on after this event."},
+        "event": event,
+        "data": {"type": "string", "contentMediaType": "application/json", "description": data},
+    }
+    schema = {"type": "object", "properties": fields, "required": list(fields), "additionalProperties": False}
+    return {"description": "Server-sent events.", "content": {EVENTS: {"schema": schema}}}
+
+
+_CHANGES = _events_of("An `Event`.", **{"…": "the kind of the change, as in `Event`"})
+_OUTPUT = _events_of(
+    "For `output` an object with `run`, `rank` and `text`; for `end` a `JobView`.",
+    output="more of what was printed",
+    end="there is nothing more to come",
+)
 
 
 @router.get("/v1/events", responses={200: {"model": EventPage}})
@@ -50,7 +71,7 @@ async def list_events(
     return sent(EventPage(events=tuple(page), after=last))
 
 
-@router.get("/v1/events/stream", responses={200: _STREAM})
+@router.get("/v1/events/stream", responses={200: _CHANGES})
 async def stream_events(
     found: Found,
     who: Viewer,
@@ -126,7 +147,7 @@ class _Pace:
         return ""
 
 
-@router.get("/v1/jobs/{job}/logs", responses={200: _STREAM})
+@router.get("/v1/jobs/{job}/logs", responses={200: _OUTPUT})
 async def stream_logs(
     job: JobId,
     found: Found,

@@ -23,6 +23,7 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
         (401, "No valid key."),
         (403, "The key does not allow this."),
         (404, "Nothing by that name that the key may see."),
+        (413, "The body is larger than is read."),
         (422, "Something in the request is wrong; nothing was changed."),
         (503, "Something outside failed; try again."),
     )
