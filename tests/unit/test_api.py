@@ -224,6 +224,21 @@ REFUSED: list[tuple[bytes, int, str]] = [
     (b'{"file": "run: x", "name": ""}', 422, "field.value"),
     (b'{"file": "run: x", "name": "a b"}', 422, "field.value"),
     (b'{"file": "run: x", "file_name": "../x"}', 422, "field.value"),
+    (b'{"file": "run: x\\nrun: y"}', 422, "yaml.duplicate_key"),
+    (b'{"file": "run: \\"a\\\\0b\\""}', 422, "field.value"),
+    (b'{"file": "run: \\ud800"}', 422, "body.json"),
+    (b'{"file": "run: x\\na: ' + b"[" * 3000 + b'"}', 422, "yaml.too_deep"),
+    (b"[" * 50_000, 422, "body.json"),
+    (b'{"file": "run: x", "envs": {"A": "b\\u0000c"}}', 422, "option.env"),
+    (b'{"file": "run: x\\nnum_nodes: 99999999999999999999"}', 422, "field.range"),
+    (b'{"file": "run: x\\nresources: {cpus: 1e308}"}', 422, "field.type"),
+    (b'{"task": {"name": "a", "run": "x", "max_duration_seconds": 1e300}}', 422, "field.value"),
+    (b'{"task": {"name": "a", "run": "x", "placement": {"unreachable_grace_seconds": 1e300}}}', 422, "field.value"),
+    (b'{"task": {"name": "a", "run": "x\\u0000"}}', 422, "field.value"),
+    (b'{"task": {"name": "a", "run": "x", "envs": {"A=B": "c"}}}', 422, "field.value"),
+    (b'{"task": {"name": "a", "run": "x", "envs": {"": "c"}}}', 422, "field.value"),
+    (b'{"task": {"name": "a", "run": "x", "secrets": ["A"]}, "secrets": {"A": "\\u0000"}}', 422, "field.value"),
+    (b'{"task": {"name": "a", "run": "x", "nodes": 1' + b"0" * 400 + b"}}", 422, "field.value"),
 ]  # fmt: skip
 
 
@@ -243,6 +258,60 @@ def test_links_do_not_lead_out(d: Desk) -> None:
     job = d.submit("run: x\nworkdir: code")
     task = d.call("GET", f"/v1/jobs/{job}").json()["task"]
     assert task["workdir"] == str((d.folder / "projects" / "mine" / "code").resolve())
+
+
+def test_a_bomb_of_aliases_is_not_expanded(d: Desk) -> None:
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x]"]
+    lines += [f"a{i}: &a{i} [" + ", ".join([f"*a{i - 1}"] * 8) + "]" for i in range(1, 12)]
+    answer = d.call("POST", "/v1/jobs", json={"file": "\n".join([*lines, "run: x"])})
+    codes = {p["code"] for p in problem(answer, 422, "input.bad")["problems"]}
+    assert "yaml.alias_bomb" in codes
+    assert d.store.jobs() == []
+
+
+def test_addresses_and_headers_are_not_guessed_at(d: Desk) -> None:
+    """Zero bytes, bytes that are no UTF-8, headers that are there twice or against each other: 400, nothing changed."""
+    job = d.submit()
+    token = {"Authorization": f"Bearer {d.keys['admin']}"}
+    for path in ("/v1/jobs?name=%00", "/v1/jobs?name=%ff", "/v1/jobs/%00", f"/v1/jobs/{job}%ff", "/v1/events?job=%00",
+                 "/v1/fleet/cordons?target=%00", "/v1/jobs?project=%ED%A0%80"):  # fmt: skip
+        for method in ("GET", "DELETE", "POST"):
+            problem(d.client.request(method, path, headers=token), 400, "request.bad")
+    for name, value in (("Authorization", "Bearer x"), ("Idempotency-Key", "a"), ("Last-Event-ID", "1")):
+        twice = [*token.items(), (name, value), (name, value)]
+        problem(d.client.request("POST", "/v1/jobs", headers=twice, content=b'{"file": "run: x"}'), 400, "request.bad")
+    both = [*token.items(), ("Content-Length", "17"), ("Transfer-Encoding", "chunked")]
+    problem(d.client.request("POST", "/v1/jobs", headers=both, content=b'{"file": "run: x"}'), 400, "request.bad")
+    problem(d.call("POST", "/v1/jobs", "admin", params={"project": "A b"}, json={"file": "run: x"}), 422, "input.bad")
+    for target in ("a\0b", "a\nb", "x" * 201):
+        problem(d.call("POST", "/v1/fleet/cordons", "admin", json={"target": target}), 422, "input.bad")
+    assert [row.id for _, row, _ in d.store.jobs()] == [job]
+    assert d.store.cordons() == {}
+
+
+def test_no_project_lies_within_another(d: Desk) -> None:
+    """Names of projects may have slashes; that must not put one's files into the other's reach, or outside of all."""
+    for project in ("mine/code", "mine/../..", "mine/../theirs"):
+        folder = d.folder / "projects" / project.replace("/", "%2F")
+        body = {"file": "run: x\nworkdir: .", "folder": "."}
+        d.keys["there"] = d.store.make_key(project, "submitter")[1]
+        told = problem(d.call("POST", "/v1/jobs", "there", json=body), 422, "input.bad")["problems"]
+        assert [p["code"] for p in told] == ["path.missing"], "there is no such folder yet"
+        folder.mkdir()
+        job = d.call("POST", "/v1/jobs", "there", json=body).json()["jobs"][0]["id"]
+        detail = d.call("GET", f"/v1/jobs/{job}", "there").json()
+        assert detail["task"]["workdir"] == str(folder)
+
+
+def test_an_idempotency_key_is_the_projects_own(d: Desk) -> None:
+    """Another project that uses the same key learns nothing and gets a job of its own."""
+    key, body = {"Idempotency-Key": "nightly"}, {"file": "run: echo"}
+    mine = d.call("POST", "/v1/jobs", json=body, headers=key).json()["jobs"][0]
+    theirs = d.call("POST", "/v1/jobs", "other", json={"file": "run: else"}, headers=key)
+    assert theirs.status_code == 201
+    assert theirs.json()["jobs"][0]["project"] == "theirs"
+    assert theirs.json()["jobs"][0]["id"] != mine["id"]
+    assert d.call("POST", "/v1/jobs", json=body, headers=key).json()["jobs"][0]["id"] == mine["id"]
 
 
 def test_an_admin_may_name_any_folder(d: Desk, tmp_path: Path) -> None:

@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import logging
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from argosy.api.problem import of_error
+from argosy.api.problem import answer, of_error
 from argosy.api.services import Services
 from argosy.errors import TooLarge
 
 log = logging.getLogger("argosy.api")
+_ONCE = (b"authorization", b"content-length", b"content-type", b"idempotency-key", b"last-event-id")
+_DRAINED_BODIES = 8
 
 
 class Guard:
@@ -38,6 +41,11 @@ class Guard:
             await send(message)
 
         most = self.services.max_body_bytes
+        why = _garbled(scope)
+        if why is not None:
+            await answer(400, "request.bad", why)(scope, receive, sending)
+            self._note(scope, seen, self.services.clock.monotonic_seconds() - begin)
+            return
         try:
             length = _length(scope)
             if length is not None and length > most:
@@ -79,7 +87,32 @@ class _Counted:
         return message
 
 
+def _garbled(scope: Scope) -> str | None:
+    """Why a request cannot be read without guessing what was meant; None when it can."""
+    try:
+        path, query = scope.get("raw_path") or scope["path"].encode(), unquote_to_bytes(scope["query_string"])
+        whole = (unquote_to_bytes(path) + query).decode()
+    except UnicodeError:
+        return "the address is not UTF-8"
+    if "\0" in whole:
+        return "the address has a zero byte"
+    names = [name for name, _ in scope["headers"]]
+    for name in _ONCE:
+        if names.count(name) > 1:
+            return f"the header {name.decode()} is there more than once"
+    if b"content-length" in names and b"transfer-encoding" in names:
+        return "a body has a length or comes in chunks, not both"
+    return None
+
+
 async def _refuse(scope: Scope, receive: Receive, send: Send, most: int) -> None:
+    """Say that a body is too large, once some more of it was taken: who still sends may not listen."""
+    left = _DRAINED_BODIES * most
+    while left > 0:
+        message = await receive()
+        if message["type"] != "http.request" or not message.get("more_body", False):
+            break
+        left -= len(message.get("body", b""))
     await of_error(_too_large(most))(scope, receive, send)
 
 

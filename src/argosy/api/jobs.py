@@ -33,8 +33,10 @@ MAX_SERIAL = 2**62
 NEWEST_EVENTS = 50
 DECISIONS = 100
 
+PROJECT = r"^[a-z0-9][a-z0-9._/-]{0,99}$"
+
 JobId = Annotated[str, Path(max_length=200, description="Id of the job.")]
-Project = Annotated[str | None, Query(max_length=100, description="Project; admins may name any.")]
+Project = Annotated[str | None, Query(pattern=PROJECT, description="Project; admins may name any.")]
 
 
 @router.post(

@@ -14,7 +14,7 @@ from argosy.api.services import Services
 from argosy.api.views import Submission
 from argosy.errors import BadInput, Impossible, Problem
 from argosy.files.tasks import TaskFile, load_task
-from argosy.model.task import Task
+from argosy.model.task import Task, unfit
 from argosy.store import NewJob
 
 MOST_AT_ONCE = 1000
@@ -69,7 +69,8 @@ def _folders(
     """Where relative paths begin, and what they may not leave. Only admins stand outside their project's folder."""
     if who.everywhere and submission.folder is not None:
         return Path(submission.folder), None
-    base = (services.projects or Path("/nonexistent")) / project
+    # One folder for each project, none within another's: a slash in a name makes no path.
+    base = (services.projects or Path("/nonexistent")) / project.replace("/", "%2F")
     folder = base / (submission.folder or ".")
     try:
         inside = folder.resolve().is_relative_to(base.resolve())
@@ -96,6 +97,9 @@ def _read(submission: Submission, name: str, folder: Path, inside: Path | None) 
     if submission.envs or set(task.secrets) != set(given):
         message = "a task has its own envs, and needs a value for each name in `secrets` and no others"
         raise BadInput([Problem("body", 0, 0, "field.value", "task", message)])
+    why = unfit(task) or ("a secret has a zero byte" if any("\0" in value for value in given.values()) else None)
+    if why:
+        raise BadInput([Problem("body", 0, 0, "field.value", "task", why)])
     _confined(task, name, folder, inside)
     return TaskFile(task, submission.secrets, ())
 

@@ -259,7 +259,7 @@ class Cordon(Record):
 
     model_config = ConfigDict(defer_build=False)  # as a body it is built by the route that takes it
 
-    target: Annotated[str, Len(1, 200)]
+    target: Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]{1,200}$")]
     """Vendor, region, pool or node."""
     drain: bool = False
     """Whether what runs there is moved away."""

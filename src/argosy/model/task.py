@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -20,6 +22,8 @@ OnUnreachable = Literal["wait", "fence-then-replace", "replace-now"]
 RestartEvent = Literal["no-capacity", "interruption", "error"]
 
 Name = Annotated[str, Len(1, 63)]
+MOST_SECONDS = 10 * 365 * 86_400.0
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 class Choice(Record):
@@ -150,3 +154,39 @@ class Task(Record):
     """Useful share of the time on spot capacity."""
     placement: PlacementRules = PlacementRules()
     """Residency, data, checkpoints, deadline, worth, and what may happen to it."""
+
+
+def unfit(task: Task) -> str | None:
+    """Why nothing could carry out a task though each of its fields is sound; None when that is not so.
+
+    What is read from a file cannot be like this; a task that comes as a record can.
+    """
+    for name in (*task.envs, *task.secrets):
+        if not _VARIABLE.fullmatch(name):
+            return f"{name!r} is no name of a variable: letters, digits and _, no digit first"
+    if twice := task.envs.keys() & set(task.secrets):
+        return f"{min(twice)} is both a variable and a secret"
+    if any("\0" in text for text in _texts(task.model_dump(mode="json"))):
+        return "a text has a zero byte, which no process can be given"
+    checkpoint = task.placement.checkpoint
+    for seconds in (
+        task.max_duration_seconds,
+        task.recovery.max_wait_seconds,
+        task.placement.unreachable_grace_seconds,
+        None if checkpoint is None else checkpoint.every_seconds,
+    ):
+        if seconds is not None and seconds > MOST_SECONDS:
+            return f"{seconds:g} seconds are more than ten years"
+    return None
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Every text in a value, keys included."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from (key, *_texts(item))
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _texts(item)

@@ -806,7 +806,7 @@ class Rank:
                         if script == "setup.sh" and supervisor.stopped_by is None:
                             say("setup ended with exit code %d; run was not started" % code)
                         break
-        except (Refused, OSError) as error:
+        except (Refused, OSError, ValueError) as error:  # ValueError: an environment that no process can be given
             say(str(error))
             return FAILED_BEFORE_WORK, supervisor.stopped_by
         return code, supervisor.stopped_by

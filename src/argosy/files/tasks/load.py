@@ -21,7 +21,7 @@ from argosy.files.tasks.fields import MAX_TEXT, Field, Findings
 from argosy.files.tasks.schema import CHECKPOINT, EVENTS, PLACEMENT, RETRY, TASK, UNREACHABLE
 from argosy.files.yaml_tree import decode, dotted, read
 from argosy.model.load import Residency
-from argosy.model.task import Checkpoint, OnUnreachable, PlacementRules, Recovery, Task, folder_of
+from argosy.model.task import Checkpoint, OnUnreachable, PlacementRules, Recovery, Task, folder_of, unfit
 
 MAX_BYTES = 2**20
 MAX_NODES = 20_000
@@ -154,6 +154,9 @@ def _task(
     except ValidationError as error:
         for detail in error.errors(include_url=False):
             findings.problems.append(top.branch.problem("field.value", dotted(detail["loc"]), detail["msg"]))
+        return None, {}
+    if why := unfit(task):
+        top.refuse(why)
         return None, {}
     return task, {name: SecretStr(value) for name, value in hidden.items()}
 
