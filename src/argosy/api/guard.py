@@ -51,9 +51,12 @@ class Guard:
             if length is not None and length > most:
                 await _refuse(scope, receive, sending, most)
             else:
-                with self.services.traces.span(f"{scope['method']} {scope['path']}") as span:
+                with self.services.traces.span(scope["method"], _header(scope, b"traceparent")) as span:
                     await self.app(scope, _Counted(receive, most), sending)
-                    if span is not None:
+                    if span is not None:  # named by the route, of which there are few
+                        route = getattr(scope.get("route"), "path", "none")
+                        span.update_name(f"{scope['method']} {route}")
+                        span.set_attribute("http.route", route)
                         span.set_attribute("http.response.status_code", seen["status"])
         except TooLarge:
             await _refuse(scope, receive, sending, most)
@@ -118,6 +121,10 @@ async def _refuse(scope: Scope, receive: Receive, send: Send, most: int) -> None
 
 def _too_large(most: int) -> TooLarge:
     return TooLarge(f"the body has more than {most:,} bytes; submit fewer jobs at once, and mount data instead")
+
+
+def _header(scope: Scope, wanted: bytes) -> str | None:
+    return next((value.decode("latin-1") for name, value in scope["headers"] if name == wanted), None)
 
 
 def _length(scope: Scope) -> int | None:

@@ -74,6 +74,7 @@ def _submit(body: bytes, found: Services, who: Caller, project: str | None, key:
         checked = tuple(Checked(name=new.task.name, task_hash=task_hash(new.task)) for new in made)
         return sent(Submitted(jobs=(), checked=checked, notes=tuple(notes)))
     jobs = found.store.submit(made, project=to, key=key, request_hash=request_hash(body, to))
+    found.traces.came(job.id for job in jobs)
     return sent(Submitted(jobs=tuple(JobView.of(job, None) for job in jobs), notes=tuple(notes)), 201)
 
 

@@ -16,7 +16,7 @@ from argosy.api import Services, make_app
 from argosy.api.engines import Engines
 from argosy.api.journal import end, write_to
 from argosy.api.serve import HttpServer, require_keys
-from argosy.api.traces import to_endpoint
+from argosy.api.traces import JobSpans, to_endpoint
 from argosy.cli.data_folder import DataFolder
 from argosy.cli.server_file import ServerFile, read_server_file
 from argosy.clock import SystemClock, unguessable
@@ -69,7 +69,10 @@ class Host:
             copier=file.copier(),
         )
         self.traces = to_endpoint(traces, __version__)
-        control.look = self.traces.around("look", control.look)  # type: ignore[method-assign]
+        if self.traces.tracer is not None:
+            spans = JobSpans(self.traces, self.store)
+            look = self.traces.around("look", control.look)
+            control.look = spans.after(look, lambda: self.service.health.leads)  # type: ignore[method-assign]
         self.service = Service(control, idle_seconds=IDLE_SECONDS)
         self.cleaner = Cleaner(self.store, self.drivers, file.retention, clock)
         services = Services(self.store, clock, Engines(self.service), projects=folder.projects, traces=self.traces)

@@ -40,8 +40,10 @@ def open_engine(url: str) -> Engine:
         return create_engine(
             parsed, pool_pre_ping=True, pool_size=8, max_overflow=8, connect_args={"options": _PG_OPTIONS}
         )
-    except (ArgumentError, NoSuchModuleError) as error:
-        raise OutsideError(f"this is not the address of a store: {error}") from None
+    except (ArgumentError, NoSuchModuleError, ValueError):  # what they say may hold the address, and that a password
+        raise OutsideError(
+            "this is not the address of a store; write sqlite:///PATH or postgresql://USER:PASSWORD@HOST:PORT/NAME"
+        ) from None
     except ModuleNotFoundError as error:
         raise OutsideError(f"a store on PostgreSQL needs the extra: install argosy[postgres] ({error})") from None
 
@@ -64,7 +66,7 @@ def migrate(engine: Engine) -> None:
     except CommandError as error:
         raise OutsideError(f"the store was written by another version of Argosy: {error}") from error
     except SQLAlchemyError as error:
-        raise OutsideError(f"the store cannot be opened: {_plainly(error)}") from error
+        raise OutsideError(f"the store cannot be opened: {plainly(error)}") from error
 
 
 def _is_current(connection: Connection, config: Config) -> bool:
@@ -74,7 +76,7 @@ def _is_current(connection: Connection, config: Config) -> bool:
     return bool(version == ScriptDirectory.from_config(config).get_current_head())
 
 
-def _plainly(error: SQLAlchemyError) -> str:
+def plainly(error: SQLAlchemyError) -> str:
     """The database's own words without the statement, whose parameters may hold what must not be shown."""
     cause = getattr(error, "orig", None)
     return str(cause).strip().splitlines()[0] if cause is not None and str(cause).strip() else type(error).__name__

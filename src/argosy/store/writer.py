@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from argosy.errors import OutsideError
+from argosy.store.engine import plainly
 
 T = TypeVar("T")
 MOST_TOGETHER = 256
@@ -80,9 +81,10 @@ class Writer:
                     except Exception as error:
                         piece.error = error
         except SQLAlchemyError as error:
-            cause = type(getattr(error, "orig", None) or error).__name__
             for piece in batch:
-                piece.error = OutsideError(f"the store did not confirm a change ({cause}); it counts as not made")
+                piece.error = OutsideError(
+                    f"the store did not confirm a change ({plainly(error)}); it counts as not made"
+                )
         except BaseException as error:
             for piece in batch:
                 piece.error = error
