@@ -3,6 +3,7 @@
 What a block's first line may say, after its language:
 
     console, bash   lines that start with `argosy` run, in the order of the page, in a folder with the examples
+      shell         run by bash as a whole; what it starts in the background it ends
       slow          options are only parsed; `make` targets must exist
       exit=N        the exit code that the commands end with; 0 unless said
     python          is executed
@@ -19,10 +20,12 @@ from __future__ import annotations
 import ast
 import importlib.util
 import json
+import os
 import re
 import shlex
 import shutil
 import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -136,7 +139,7 @@ def test_commands(page: Path, folder: Path) -> None:
     for block in blocks(page):
         if target := block.value("file"):
             (folder / target).write_text(block.text, "utf-8")
-        if block.language not in {"console", "bash"}:
+        if block.language not in {"console", "bash"} or "shell" in block.flags:
             continue
         for words in command_lines(block):
             if words[0] == "make":
@@ -147,6 +150,27 @@ def test_commands(page: Path, folder: Path) -> None:
                 assert words[0] == "argosy", f"{block}: only argosy runs here"
                 done = CliRunner().invoke(app, words[1:])
                 assert done.exit_code == int(block.value("exit", "0")), f"{block}: {words}\n{done.output}"
+
+
+SHELL = [block for block in chosen("bash") if "shell" in block.flags]
+
+
+@pytest.mark.parametrize("block", SHELL, ids=map(str, SHELL))
+def test_shell(block: Block, folder: Path) -> None:
+    """As a reader would: in one shell, with the command on the path. A job that loses its place ends in the other."""
+    words = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    text = f"set -eu\ntrap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n{block.text}wait\n"
+    command = ["bash", "-c", text]
+    done = subprocess.run(command, cwd=folder, env=words, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, f"{block}\n{done.stdout}\n{done.stderr}"
+    steps = [line for line in done.stdout.splitlines() if line.startswith("step ")]
+    assert steps[0] == "step 1 of 5 in the east"
+    assert steps[-5:] == [f"step {n} of 5 in the west" for n in range(1, 6)]
+    events = re.findall(r"(RECOVERING|STARTING|SUCCEEDED) (\w+)$", done.stdout, re.MULTILINE)
+    why = "NodeFailed" if "kill -9" in block.text else "Drained"
+    assert events == [
+        ("STARTING", "Placed"), ("RECOVERING", why), ("STARTING", "Placed"), ("SUCCEEDED", "Completed"),
+    ]  # fmt: skip
 
 
 def test_commands_in_running_text() -> None:

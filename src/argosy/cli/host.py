@@ -23,6 +23,7 @@ from argosy.clock import SystemClock, unguessable
 from argosy.control.loop import Control
 from argosy.control.retention import Cleaner
 from argosy.control.service import Service
+from argosy.record import Record
 from argosy.run.drivers.local import Settings as LocalSettings
 from argosy.run.engine import open_driver
 from argosy.store import Store
@@ -56,6 +57,7 @@ class Host:
         known = self.store.keys()
         require_keys(address[0], sum(key.revoked_at is None for key in known) - 1)
         settings = file.drivers or {"local": local_settings(folder.runs, os.environ)}
+        settings = {name: _placed(wanted, folder.path) for name, wanted in settings.items()}
         self.drivers = {name: open_driver(wanted, clock) for name, wanted in settings.items()}
         # Machines made from one image may have one name and one path; what they do not have is one replica's file.
         owner = f"{platform.node() or 'localhost'}-{folder.replica(unguessable(6))}"
@@ -111,6 +113,12 @@ def resumed(folder: DataFolder) -> Host:
     """A server on loopback with the store and the engines that `argosy up` last had on this folder."""
     store, config = folder.choices()
     return Host(folder, store=store, file=None if config is None else read_server_file(Path(config)))
+
+
+def _placed(settings: Record, data: Path) -> Record:
+    """Settings whose folder of runs, if relative, lies in the data folder."""
+    runs = getattr(settings, "folder", None)
+    return settings if runs is None else settings.model_copy(update={"folder": str(data / runs)})
 
 
 def local_settings(runs: Path, environment: Mapping[str, str]) -> LocalSettings:

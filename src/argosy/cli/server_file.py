@@ -1,6 +1,6 @@
 """Server file: what `argosy up --config FILE` reads: engines, patience, and what placement knows besides them.
 
-drivers:                      # name -> settings of a driver; absent: this machine
+drivers:   # name -> settings of a driver; absent: this machine. Relative folders lie in the data folder
   here: {kind: local, folder: /var/lib/argosy/runs, accelerators: {H100: 8}}
 rules: {lease_seconds: 10}    # how patient the control loop is
 retention: {ended_days: 30}   # how long files of runs that ended are kept

@@ -158,7 +158,7 @@ def _interrupted(case: Case, seen: Observation, base: dict[str, Any]) -> Verdict
         fields = base | {"status": "PREEMPTED", "reason": "Preempted", "message": seen.message}
         change = _again(case, "Preempted", fields, "Preempted", case.weigh(failure))
     else:
-        message = seen.message or f"lost {', '.join(lost) or 'a machine'}"
+        message = f"lost {', '.join(lost)}" if lost else seen.message or "lost a machine"
         fields = base | {"status": "EXPIRED", "reason": "NodeFailed", "message": message}
         change = _again(case, "NodeFailed", fields, "NodeFailed", case.weigh("node", lost or case.run.nodes))
     return Verdict(fence=True, change=change)
