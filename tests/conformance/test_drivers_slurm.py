@@ -14,6 +14,8 @@ from tests.support.waiting import wait_for
 
 from argosy.clock import SystemClock
 from argosy.errors import OutsideError, StartRefused
+from argosy.model.task import Task
+from argosy.run.driver import Order
 from argosy.run.drivers import slurm
 from argosy.run.drivers.slurm import _gres, _refusal
 
@@ -118,8 +120,61 @@ def test_preempted_work_is_reported_as_taken_away(runs: Runs, made: tuple[Cluste
     script.write_text("#!/bin/sh\ntrue\n")
     made[0].ask("sbatch", "--partition=urgent", "--nodes=4", "--exclusive", f"--output={tmp_path}/out", str(script))
     seen = runs.until(order, "ended")
-    record = runs.driver.exit_record(order.run)
-    assert seen.preempted or (record is not None and record.exit_code in (137, 143))
+    assert (seen.preempted, seen.ended_by) == (True, None)
+
+
+@pytest.mark.parametrize("deaf", [False, True])
+def test_what_a_person_cancelled_is_told_from_a_failure(
+    runs: Runs, made: tuple[Cluster, Path], tmp_path: Path, deaf: bool
+) -> None:
+    """By scancel, behind our back: work that obeys leaves a record of 143, work that does not is killed without one."""
+    order = runs.start(f"{'trap : TERM; ' if deaf else ''}echo > {tmp_path}/up; {gate(tmp_path / 'never')}")
+    runs.file(tmp_path / "up")
+    driver = runs.driver
+    assert isinstance(driver, slurm.Driver)
+    made[0].ask("scancel", driver._submitted(order.run) or "")
+    seen = runs.until(order, "ended")
+    assert (seen.ended_by, seen.preempted, seen.node_failed) == ("operator", False, False)
+    assert (driver.exit_record(order.run) is None) == deaf
+    assert "CANCELLED" in seen.message
+
+
+# How Slurm 22.05 told of jobs that were over their limit of time, or cancelled, on the cluster of these tests; the line
+# of a job that ran out of memory is made after Slurm's manual: that needs control groups, which a container has not.
+RECORDED = {
+    "TIMEOUT": ("time-limit", False, False, None),
+    "DEADLINE": ("time-limit", False, False, None),
+    "OUT_OF_MEMORY": ("out-of-memory", False, False, 137),
+    "CANCELLED": ("operator", False, False, None),
+    "NODE_FAIL": (None, True, False, None),
+    "BOOT_FAIL": (None, True, False, None),
+    "PREEMPTED": (None, False, True, None),
+}
+
+
+@pytest.mark.parametrize("state", RECORDED)
+@pytest.mark.parametrize("remembered", [True, False])
+def test_states_of_slurm_that_end_a_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state: str, remembered: bool
+) -> None:
+    """By the controller while it remembers the job, by the accounting after that."""
+    driver = slurm.Driver(slurm.Settings(folder=str(tmp_path / "runs")), SystemClock())
+    task = Task(name="t", run="true")
+    order = Order(run="a-1-1", job="a-1", epoch=1, task=task, choice=task.choices[0], pool="slurm")
+    driver.folders.prepare(order, {})
+    driver._remember(order.run, "17")
+
+    def ask(program: str, *words: str, text: str | None = None) -> str:
+        if program == "squeue":
+            return f"17\t{state}\tNone\t2026-11-22T20:00:00\targosy:a-1-1\n" if remembered else ""
+        return {"scontrol": "", "sacct": f"{state}{' by 0' if state == 'CANCELLED' else ''}\n"}[program]
+
+    monkeypatch.setattr(driver, "_ask", ask)
+    seen = driver.observe([order.run])[order.run]
+    code = RECORDED[state][3] if remembered else None
+    told = (seen.seen, seen.ended_by, seen.node_failed, seen.preempted, seen.exit_code)
+    assert told == ("ended", *RECORDED[state][:3], code)
+    assert state in seen.message
 
 
 def test_a_crash_between_submission_and_note_adopts_the_job(runs: Runs, tmp_path: Path) -> None:

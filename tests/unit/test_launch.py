@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import shutil
@@ -185,6 +186,7 @@ def test_cordons(home: Path) -> None:
     argosy("cordon", "local", "--off")
     assert argosy("logs", name, "--follow").stdout == "hi\n"
     argosy("cordon", "local", "--off", code=2)
+    assert "nothing here has the name lokal" in argosy("cordon", "lokal").stderr
     assert argosy("drain", "local", "--json").stdout
 
 
@@ -306,6 +308,25 @@ def test_a_folder_has_one_server(tmp_path: Path) -> None:
     (folder.path / "server.json").write_text("{")
     assert folder.server() is None
     assert [folder.replica("first"), folder.replica("second")] == ["first", "first"], "leases find it again"
+
+
+def test_a_store_that_cannot_be_opened_is_not_kept(data: Path, home: Path) -> None:
+    argosy("up", "--port", "0", "--store", "postgresql://me:hidden-word@127.0.0.1:1/x", code=3)
+    assert listed() == [], "the folder is as it was before"
+
+
+def test_a_full_or_closed_disk_is_named(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (home / "file").write_text("")
+    for path in ("file", "file/below"):
+        told = argosy("launch", task(home, "run: x"), "--data", path, code=3).stderr
+        assert told.startswith("argosy: outside.failed: cannot make the data folder"), told
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(home / "store.db"))
+
+    monkeypatch.setattr(Path, "touch", full)
+    told = argosy("launch", "t.yaml", code=3).stderr
+    assert told == f"argosy: outside.failed: {home / 'store.db'}: No space left on device\n"
 
 
 def test_server_file(tmp_path: Path) -> None:

@@ -78,6 +78,41 @@ TABLE: dict[str, tuple[Case, Sight, tuple[str | None, str | None, str | None, bo
         ("SUCCEEDED", "SUCCEEDED", "Completed", False, False),
     ),
     "own error": (case(), Sight(seen("ended"), record(3)), ("FAILED", "FAILED", "ExitCode", False, False)),
+    "over its time limit": (
+        case(),
+        Sight(seen("ended", ended_by="time-limit"), record(143)),
+        ("FAILED", "FAILED", "TimeLimit", False, False),
+    ),
+    "over its time limit, restarts left": (
+        case(recovery={"max_restarts_on_errors": 1}),
+        Sight(seen("ended", ended_by="time-limit"), record(143)),
+        ("FAILED", "RECOVERING", "TimeLimit", True, False),
+    ),
+    "done at its time limit": (
+        case(),
+        Sight(seen("ended", ended_by="time-limit"), record()),
+        ("SUCCEEDED", "SUCCEEDED", "Completed", False, False),
+    ),
+    "out of memory, its record may come": (
+        case(),
+        Sight(seen("ended", ended_by="out-of-memory", exit_code=137)),
+        (None, None, "RecordAwaited", False, False),
+    ),
+    "out of memory": (
+        case(run=AWAITED, since=30),
+        Sight(seen("ended", ended_by="out-of-memory", exit_code=137)),
+        ("FAILED", "FAILED", "OutOfMemory", False, False),
+    ),
+    "cancelled by an operator of the engine": (
+        case(),
+        Sight(seen("ended", ended_by="operator"), record(143)),
+        ("CANCELLED", "CANCELLED", "CancelledOnEngine", False, False),
+    ),
+    "cancelled by an operator, without a record": (
+        case(run=AWAITED, since=30),
+        Sight(seen("ended", ended_by="operator")),
+        ("CANCELLED", "CANCELLED", "CancelledOnEngine", False, False),
+    ),
     "own error, restarts left": (
         case(recovery={"max_restarts_on_errors": 1}),
         Sight(seen("ended"), record(3)),
@@ -365,6 +400,7 @@ SIGHTS = st.builds(
         preempted=st.booleans(),
         node_failed=st.booleans(),
         exit_code=st.sampled_from([None, 0, 1]),
+        ended_by=st.sampled_from([None, "time-limit", "out-of-memory", "operator"]),
     ),
     st.none()
     | st.builds(record, st.sampled_from([0, 1, 143]), epoch=st.sampled_from([1, 2]), superseded=st.booleans()),

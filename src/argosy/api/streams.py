@@ -22,7 +22,7 @@ from argosy.api.jobs import JobId, shown
 from argosy.api.services import Services
 from argosy.api.views import EventPage, JobView
 from argosy.api.web import EVENTS, KEEP_ALIVE_SECONDS, POLL_SECONDS, PROBLEMS, sent, sse, stream
-from argosy.errors import BadInput, OutsideError, Problem
+from argosy.errors import BadInput, NotFound, OutsideError, Problem
 from argosy.model.job import JOB_ENDS, RUN_ENDS, Event, Job, Run
 
 router = APIRouter(responses=PROBLEMS)
@@ -162,9 +162,17 @@ async def stream_logs(
     """
     if found.live is None:
         raise OutsideError("no control loop runs in this process, so output cannot be read; ask the one that does")
-    await run_in_threadpool(found.store.job, job, project=who.scope)
+    await run_in_threadpool(_has_rank, found, who, job, rank)
     start = _Position.read(last_event_id)
     return stream(_output(found, who, job, rank, follow, start))
+
+
+def _has_rank(found: Services, who: Caller, job: str, rank: int) -> None:
+    """NotFound when there is no such job, or no such node of it."""
+    record = found.store.job(job, project=who.scope)
+    nodes = found.store.tasks([record.task_hash])[record.task_hash].nodes
+    if rank >= nodes:
+        raise NotFound(f"{job} has {nodes} node{'s' if nodes > 1 else ''}, counted from 0; there is no node {rank}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from argosy.cli.connect import Data, Server, connected
+from argosy.cli.connect import Data, Server, Session, connected
 from argosy.cli.problems import print_json, reported
 
 Target = Annotated[str, typer.Argument(help="Vendor, region, pool, or node as POOL/NODE.")]
@@ -28,7 +28,7 @@ def cordon(
         if off:
             session.call("DELETE", "/v1/fleet/cordons", query={"target": target})
         else:
-            session.call("POST", "/v1/fleet/cordons", body={"target": target, "drain": False})
+            _set(session, target, drain=False, quiet=as_json)
     _tell(target, "open" if off else "cordoned", as_json)
 
 
@@ -38,8 +38,18 @@ def drain(target: Target, server: Server = None, data: Data = None, as_json: Jso
     Exit code 0: done. 1: the key does not allow it. 2: bad input. 3: outside failure.
     """
     with reported(as_json), connected(server, data, creates=True) as session:
-        session.call("POST", "/v1/fleet/cordons", body={"target": target, "drain": True})
+        _set(session, target, drain=True, quiet=as_json)
     _tell(target, "drained", as_json)
+
+
+def _set(session: Session, target: str, *, drain: bool, quiet: bool) -> None:
+    """Set a cordon. One on a name that nothing has now is kept all the same: a node may be away, or yet to come."""
+    session.call("POST", "/v1/fleet/cordons", body={"target": target, "drain": drain})
+    pools = [row["pool"] for row in session.call("GET", "/v1/fleet")["pools"]]
+    nodes = {f"{pool['id']}/{node['id']}" for pool in pools for node in pool["nodes"]}
+    names = {pool[key] for pool in pools for key in ("id", "vendor", "region")}
+    if not quiet and target not in nodes | names:
+        typer.echo(f"note: nothing here has the name {target} now; there is {', '.join(sorted(names))}", err=True)
 
 
 def _tell(target: str, state: str, as_json: bool) -> None:

@@ -57,11 +57,18 @@ def reported(as_json: bool, *, next_step: str = NEXT_STEP) -> Iterator[None]:
     except (ArgosyError, OSError) as error:
         code = error.code if isinstance(error, ArgosyError) else "outside.failed"
         status, number = next((told for kinds, told in _EXITS if isinstance(error, kinds)), _OUTSIDE)
+        message = str(error) if isinstance(error, ArgosyError) else _of_disk(error)
         if as_json:
-            print_json({"status": status, "code": code, "message": str(error)})
+            print_json({"status": status, "code": code, "message": message})
         else:
-            typer.echo(f"argosy: {code}: {error}", err=True)
+            typer.echo(f"argosy: {code}: {message}", err=True)
         raise typer.Exit(number) from None
+
+
+def _of_disk(error: OSError) -> str:
+    """A failure of the operating system, with the file that it was about."""
+    said = error.strerror or str(error)
+    return said if error.filename is None else f"{error.filename}: {said}"
 
 
 def print_json(answer: dict[str, Any]) -> None:

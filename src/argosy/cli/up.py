@@ -44,8 +44,9 @@ def up(
         file = None if config is None else read_server_file(config)
         folder.make()
         with _taken(folder):
-            folder.choose(store, config)
-            _serve(Host(folder, address=(host, port), store=store, file=file, traces=traces, lasting=True), as_json)
+            server = Host(folder, address=(host, port), store=store, file=file, traces=traces, lasting=True)
+            folder.choose(store, config)  # what could not be opened is not kept for the commands that come later
+            _serve(server, as_json)
 
 
 @contextmanager

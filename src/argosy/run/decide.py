@@ -130,14 +130,25 @@ def _recorded(case: Case, record: ExitRecord, seen: Observation | None) -> Verdi
         return _left(case, base)
     if seen is not None and (seen.preempted or seen.node_failed):
         return _interrupted(case, seen, base)
-    return _failed(case, record.exit_code, base)
+    if seen is not None and seen.ended_by is not None:
+        return _ended_by(case, seen, base)
+    return _failed(case, record.exit_code, base, "ExitCode", f"exit code {record.exit_code}")
 
 
-def _failed(case: Case, code: int, base: dict[str, Any]) -> Verdict:
+def _ended_by(case: Case, seen: Observation, base: dict[str, Any]) -> Verdict:
+    """The engine ended it for what it did, or somebody did so through the engine: no place is to blame."""
+    if seen.ended_by == "operator":  # what a person ended is not begun again behind their back
+        fields = base | {"status": "CANCELLED", "reason": "CancelledOnEngine", "message": seen.message}
+        end = _end("CANCELLED", "CancelledOnEngine", base.get("exit_code")) | {"message": seen.message}
+        return Verdict(change=case.change("Cancelled", fields, end, drop_secrets=True))
+    reason = "TimeLimit" if seen.ended_by == "time-limit" else "OutOfMemory"
+    return _failed(case, base.get("exit_code"), base, reason, seen.message or reason)
+
+
+def _failed(case: Case, code: int | None, base: dict[str, Any], reason: str, message: str) -> Verdict:
     """It ended by its own fault."""
     rule = case.task.recovery
-    message = f"exit code {code}"
-    run_fields = base | {"status": "FAILED", "reason": "ExitCode", "message": message}
+    run_fields = base | {"status": "FAILED", "reason": reason, "message": message}
     excused = code in rule.exit_codes
     errors = case.job.errors + (0 if excused else 1)
     allowed = (
@@ -146,7 +157,7 @@ def _failed(case: Case, code: int, base: dict[str, Any]) -> Verdict:
     if excused or errors <= allowed:
         change = _again(case, "Failed", run_fields, "RestartAfterError", {}, more={"errors": errors}, tries=errors)
         return Verdict(fence=True, change=change)
-    job_fields = _end("FAILED", "ExitCode", code) | {"message": message, "errors": errors}
+    job_fields = _end("FAILED", reason, code) | {"message": message, "errors": errors}
     return Verdict(change=case.change("Failed", run_fields, job_fields, drop_secrets=True))
 
 
@@ -228,6 +239,8 @@ def _ended(case: Case, seen: Observation) -> Verdict:
     """The engine says that it ended, and there is no record (yet)."""
     if seen.preempted or seen.node_failed:
         return _interrupted(case, seen, {"exit_code": seen.exit_code})
+    if seen.ended_by is not None:  # a record may be on its way, and what it says goes first
+        return _await_record(case) or _ended_by(case, seen, {"exit_code": seen.exit_code})
     return _await_record(case) or _gone(case, seen, "NoRecord", seen.message or "it ended without an exit record")
 
 

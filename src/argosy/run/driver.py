@@ -24,6 +24,10 @@ Seen = Literal["queued", "running", "ended", "absent"]
 """queued: known to the engine, not started. ended: it left; its exit record says how. absent: unknown or forgotten."""
 
 
+EndedBy = Literal["time-limit", "out-of-memory", "operator"]
+"""Reasons of an engine's end that are neither the work's own exit nor a failure of its place."""
+
+
 class Node(Record):
     """One machine of the engine."""
 
@@ -115,6 +119,8 @@ class Observation(Record):
     """Whether the engine took it away."""
     node_failed: bool = False
     """Whether a machine was lost under it."""
+    ended_by: EndedBy | None = None
+    """What the engine, or somebody through it, ended it for; None where that is not so, or not known."""
     message: str = ""
     """The engine's own words, for people."""
 

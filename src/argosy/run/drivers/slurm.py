@@ -23,7 +23,7 @@ from argosy.errors import OutsideError
 from argosy.model.job import ExitRecord
 from argosy.record import Id, Record, Text
 from argosy.run import wrapper
-from argosy.run.driver import EnginePool, Node, NodeSeen, Observation, Order, Resource, Seen
+from argosy.run.driver import EndedBy, EnginePool, Node, NodeSeen, Observation, Order, Resource, Seen
 from argosy.run.drivers._folder import Document, InFolders, RunFolders, outside
 from argosy.run.drivers._orders import check, never, no_capacity
 
@@ -31,6 +31,9 @@ _WAITING = {"PENDING", "CONFIGURING", "RESV_DEL_HOLD", "REQUEUED", "REQUEUE_HOLD
 _RUNNING = {"RUNNING", "SUSPENDED", "STOPPED", "RESIZING", "SIGNALING", "STAGE_OUT"}
 _LEAVING = {"COMPLETING"}
 _MACHINE_LOST = {"NODE_FAIL", "BOOT_FAIL"}
+_ENDED_BY: dict[str, EndedBy] = {
+    "TIMEOUT": "time-limit", "DEADLINE": "time-limit", "OUT_OF_MEMORY": "out-of-memory", "CANCELLED": "operator",
+}  # fmt: skip
 _NOT_READY = re.compile(r"DOWN|DRAIN|FAIL|MAINT|INVAL|NOT_RESPONDING|REBOOT|POWER|UNKNOWN|FUTURE|\*")
 _GRES = re.compile(r"gpu(?::([A-Za-z][\w.-]*))?:(\d+)")
 _EXIT_CODE = re.compile(r" ExitCode=(\d+):(\d+)")
@@ -335,6 +338,9 @@ class Driver(InFolders):
         state = main.state if main is not None else self._accounted(run) if record is None else None
         active = [job for job in jobs if job.state in _RUNNING or job.state in _WAITING]
         over = record is not None and len(ended) == spec["nodes"]
+        leaving = main is not None and main.state in _RUNNING | _LEAVING and not _all_down(nodes, began)
+        if record is not None and record.exit_code != 0 and leaving:
+            over = False  # the record comes first; why it had to end stands in the state that Slurm is about to give
         seen: Seen
         if over:
             seen = "ended"
@@ -343,7 +349,7 @@ class Driver(InFolders):
             seen = "running" if began else "queued"
         elif active:
             seen = "queued"
-        elif main is not None and main.state in _LEAVING and record is None and not _all_down(nodes, began):
+        elif leaving and (record is None or record.exit_code != 0):
             seen = "running"
         else:
             seen = "ended" if record is not None or state is not None else "absent"
@@ -368,7 +374,9 @@ class Driver(InFolders):
             seen=seen,
             nodes=tuple(told),
             exit_code=record.exit_code if record is not None else failed if seen == "ended" else None,
-            preempted=state == "PREEMPTED" and record is None,
+            # Taken away with time to end, it left a record of that end.
+            preempted=state == "PREEMPTED" and (record is None or record.exit_code != 0),
+            ended_by=_ENDED_BY.get(state or "") if record is None or record.exit_code != 0 else None,
             node_failed=record is None and machine,
             message=_words(main, state),
         )
