@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -29,6 +30,8 @@ STARTUP = ROOT / "examples" / "startup"
 SCALE_UP = ROOT / "examples" / "scale-up"
 
 
+# A plan and its certificate, without the questions that take most of the time and have tests of their own.
+ALONE = ("--no-ranges", "--values", "none", "--unseen", "0")
 COMMAND = [sys.executable, "-c", "from argosy.cli.main import main; main()"]
 
 
@@ -187,6 +190,7 @@ def test_two_runs_may_write_one_report_at_once(tmp_path: Path) -> None:
         str(STARTUP),
         "--scenarios",
         "1",
+        *ALONE,
         "--report",
         str(report),
     ]
@@ -202,7 +206,7 @@ def test_a_report_that_cannot_be_written_is_an_outside_failure(tmp_path: Path) -
     blocker = tmp_path / "file"
     blocker.write_text("not a folder")
     for target in (tmp_path, blocker / "plan.html"):
-        done = here("plan", STARTUP, "--scenarios", 1, "--report", target)
+        done = here("plan", STARTUP, "--scenarios", 1, *ALONE, "--report", target)
         assert done.exit_code == 3
         assert "Traceback" not in done.stderr
         assert "--report" in done.stderr or "name a file" in done.stderr
@@ -210,7 +214,12 @@ def test_a_report_that_cannot_be_written_is_an_outside_failure(tmp_path: Path) -
 
 
 def test_the_same_input_gives_the_same_bytes_whatever_the_hash_seed() -> None:
-    runs = [argosy("plan", STARTUP, "--scenarios", 4, "--json", PYTHONHASHSEED=seed) for seed in ("0", "4711")]
+    with ThreadPoolExecutor(2) as both:  # two processes of their own
+        runs = list(
+            both.map(
+                lambda seed: argosy("plan", STARTUP, "--scenarios", 4, "--json", PYTHONHASHSEED=seed), ("0", "4711")
+            )
+        )
     assert [run.returncode for run in runs] == [0, 0]
     assert runs[0].stdout == runs[1].stdout
     assert json.loads(runs[0].stdout)["format"] == "argosy.plan/1"
@@ -220,7 +229,7 @@ def test_the_same_input_gives_the_same_bytes_whatever_the_hash_seed() -> None:
     "options", [("--seed", 5, "--scenarios", 2), ("--scenarios", 0), ("--risk", 0), ("--risk", 1), ("--gap", 0)]
 )
 def test_options_at_their_ends(options: tuple[object, ...]) -> None:
-    done = here("plan", STARTUP, "--scenarios", 3, "--json", *options)
+    done = here("plan", STARTUP, "--scenarios", 3, *ALONE, "--json", *options)
     assert done.exit_code == 0, done.stderr
     assert done.stderr == ""
     plan = json.loads(done.stdout)
@@ -249,7 +258,7 @@ def test_ctrl_c_twice_ends_at_once() -> None:
         "os.kill(os.getpid(), signal.SIGINT)", "[os.kill(os.getpid(), signal.SIGINT) for _ in (1, 2)]"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code, "rounding", "plan", str(STARTUP), "--scenarios", "1"],
+        [sys.executable, "-c", code, "rounding", "plan", str(STARTUP), "--scenarios", "1", *ALONE],
         capture_output=True, text=True, timeout=120, check=False, cwd=ROOT,
     )  # fmt: skip
     assert done.returncode == 128 + signal.SIGINT
