@@ -266,7 +266,7 @@ def test_a_bomb_of_aliases_is_not_expanded(d: Desk) -> None:
     answer = d.call("POST", "/v1/jobs", json={"file": "\n".join([*lines, "run: x"])})
     codes = {p["code"] for p in problem(answer, 422, "input.bad")["problems"]}
     assert "yaml.alias_bomb" in codes
-    assert d.store.jobs() == []
+    assert d.store.open_jobs() == []
 
 
 def test_addresses_and_headers_are_not_guessed_at(d: Desk) -> None:
@@ -285,7 +285,7 @@ def test_addresses_and_headers_are_not_guessed_at(d: Desk) -> None:
     problem(d.call("POST", "/v1/jobs", "admin", params={"project": "A b"}, json={"file": "run: x"}), 422, "input.bad")
     for target in ("a\0b", "a\nb", "x" * 201):
         problem(d.call("POST", "/v1/fleet/cordons", "admin", json={"target": target}), 422, "input.bad")
-    assert [row.id for _, row, _ in d.store.jobs()] == [job]
+    assert [row.id for row in d.store.open_jobs()] == [job]
     assert d.store.cordons() == {}
 
 
