@@ -152,3 +152,75 @@ def test_limits_leave_the_best_that_they_allow(snapshot: Snapshot) -> None:
     """P1.B, P1.C, P1.G, P1.H and P1.V together."""
     known = best_limited(snapshot)
     assert abs(place(snapshot).objective_value - known) <= 1e-6 * max(1.0, abs(known))
+
+
+@st.composite
+def busy(draw) -> Snapshot:
+    """One or two pools with asks that run, may be stopped or not, and cost a restart; newcomers that may preempt."""
+    pools = tuple(
+        PoolState(
+            id=f"p{i}",
+            region=REGIONS[0].id,
+            silicon="h100",
+            family="cuda",
+            own_accelerators=4,
+            usd_per_accelerator_hour=draw(st.integers(0, 3)),
+        )
+        for i in range(draw(st.integers(1, 2)))
+    )
+    room = {pool.id: 4.0 for pool in pools}
+    asks = []
+    for i in range(draw(st.integers(1, 4))):
+        size, at = draw(st.integers(1, 3)), draw(st.sampled_from([None, *room]))
+        at = at if at is not None and room[at] >= size else None
+        if at is not None:
+            room[at] -= size
+        asks.append(
+            PlaceAsk(
+                id=f"j{i}",
+                accelerators=size,
+                speed={"h100": 1.0},
+                families=("cuda",),
+                usd_per_unit=draw(st.integers(1, 8)),
+                running_in=at,
+                preemptible=draw(st.booleans()),
+                restart_hours=draw(st.sampled_from([0.0, 1.0, 4.0])),
+            )
+        )
+    return Snapshot(price_source="contracts", regions=REGIONS, pools=pools, asks=tuple(asks))
+
+
+def best_busy(snapshot: Snapshot) -> float:
+    """Every way to place the asks, with P1.E, P1.S and the price of every move (P3.1) and stop (P3.3) written out."""
+    top, price = -np.inf, {pool.id: pool.usd_per_accelerator_hour for pool in snapshot.pools}
+    for choice in itertools.product([None, *price], repeat=len(snapshot.asks)):
+        used, left, came = dict.fromkeys(price, 0.0), dict.fromkeys(price, 0.0), dict.fromkeys(price, 0.0)
+        value, allowed = 0.0, True
+        for ask, at in zip(snapshot.asks, choice, strict=True):
+            size, wait = ask.accelerators, ask.restart_hours
+            if ask.running_in is not None and at != ask.running_in:
+                allowed &= ask.preemptible
+            if at is None:
+                if ask.running_in is not None:
+                    left[ask.running_in] += size
+                    value -= 1.25 * wait * size * max(ask.usd_per_unit, price[ask.running_in])
+                continue
+            used[at] += size
+            if at == ask.running_in:
+                value += 24 * size * (ask.usd_per_unit - price[at])
+                continue
+            value += (24 - wait) * size * (ask.usd_per_unit - price[at]) - price[at] * size * wait
+            if ask.running_in is None:
+                came[at] += size
+            else:
+                value -= (0.25 * wait + 0.001 * 24) * size * ask.usd_per_unit
+        if allowed and all(used[p] <= 4 and left[p] <= came[p] + 1e-9 for p in price):
+            top = max(top, value)
+    return top
+
+
+@settings(max_examples=100, deadline=None)
+@given(snapshot=busy())
+def test_P3_3_stops_and_moves_are_the_best_of_all(snapshot: Snapshot) -> None:
+    known = best_busy(snapshot)
+    assert abs(place(snapshot).objective_value - known) <= 1e-6 * max(1.0, abs(known))

@@ -11,6 +11,7 @@ from argosy.model.load import Residency
 from argosy.model.region import Region
 from argosy.model.snapshot import PlaceAsk, PoolState, Snapshot, SupplyState
 from argosy.place import place
+from argosy.place.check import check
 from argosy.place.explain import explanation
 
 US = Region(id="a/us", vendor="a", jurisdiction="US")
@@ -152,6 +153,22 @@ def test_a_better_ask_stops_a_preemptible_one_but_no_other() -> None:
     assert where(place(world(fixed, high, pools=(pool("p"),)))) == {"low": "p"}
     again = high.model_copy(update={"may_preempt": False})
     assert where(place(world(low, again, pools=(pool("p"),)))) == {"low": "p"}
+
+
+def test_P3_3_a_stop_must_gain_more_than_the_restart_that_it_makes_necessary() -> None:
+    """24 h at 0.1 USD more for 8 accelerators gain 19.2 USD; a restart of 1 h loses 8 x 3 USD, a quarter more with
+    hysteresis. The recount sees a stop that was not paid for."""
+    high, low = ask("high", usd_per_unit=3.1), ask("low", running_in="p", usd_per_unit=3.0)
+    free = place(world(low, high, pools=(pool("p"),)))
+    dear = place(world(low.model_copy(update={"restart_hours": 1.0}), high, pools=(pool("p"),)))
+    assert (where(free), where(dear)) == ({"high": "p"}, {"low": "p"})
+    better = high.model_copy(update={"usd_per_unit": 4.0})
+    seen = world(low.model_copy(update={"restart_hours": 1.0}), better, pools=(pool("p"),))
+    done = place(seen)
+    assert where(done) == {"high": "p"}
+    assert done.objective_value == pytest.approx(24 * 8 * (4 - 2) - 8 * 3 * 1.25)
+    unpaid = done.model_copy(update={"objective_value": 24 * 8 * (4 - 2.0)})
+    assert check(seen, unpaid)["money"] > 1e-2
 
 
 def test_nothing_new_starts_in_a_cordoned_pool_and_what_runs_may_stay() -> None:

@@ -19,7 +19,9 @@ from argosy.errors import BadInput, Problem
 from argosy.files.asks import Asks, asks
 from argosy.files.load import load
 from argosy.files.nodes import nodes as read_nodes
+from argosy.files.pairs import pairs as read_pairs
 from argosy.market.catalogue import bundled
+from argosy.model.pair_speed import PairSpeed
 from argosy.model.placement import Placement
 from argosy.model.portfolio import Portfolio
 from argosy.model.snapshot import OBJECTIVES, Objective, Snapshot
@@ -37,12 +39,18 @@ def place(
     nodes: Annotated[
         Path | None, typer.Option(help="Table of nodes; pools that it names are packed node by node.")
     ] = None,
+    pairs: Annotated[
+        Path | None, typer.Option(help="Table of speeds of two kinds of work on the same accelerators.")
+    ] = None,
     plan: Annotated[
         Path | None, typer.Option(help="Output of `argosy plan --json`, for internal prices and sizes.")
     ] = None,
     month: Annotated[str | None, typer.Option(help="Month, YYYY-MM; absent means the first of the horizon.")] = None,
     objective: Annotated[str, typer.Option(help=f"One of {', '.join(OBJECTIVES)}.")] = "value",
     window: Annotated[float, typer.Option(min=0.01, max=8784.0, help="Hours over which gains are counted.")] = 24.0,
+    throughput: Annotated[
+        str, typer.Option(help="Throughput that moving data is reckoned with: p50, or p10 to be careful.")
+    ] = "p50",
     threads: Annotated[int, typer.Option(min=1, max=64, help="Solver threads; 1 repeats bit for bit.")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print the placement as JSON.")] = False,
 ) -> None:
@@ -56,7 +64,7 @@ def place(
         ),
         Console(stderr=True).status("placing"),
     ):
-        answer = decided(portfolio, jobs, nodes, plan, month, objective, window, threads)
+        answer = decided(portfolio, jobs, nodes, pairs, plan, month, objective, window, throughput, threads)
     if as_json:
         print_json({"format": FORMAT, **answer.model_dump(mode="json")})
     else:
@@ -68,14 +76,16 @@ def decided(
     portfolio: Path,
     jobs: Path | None,
     nodes: Path | None,
+    pairs: Path | None,
     plan: Path | None,
     month: str | None,
     objective: str,
     window: float,
+    throughput: str,
     threads: int,
 ) -> Placement:
     """The placement that the arguments of a command ask for."""
-    _, answer, _ = seen_and_decided(portfolio, jobs, nodes, plan, month, objective, window, threads)
+    _, answer, _ = seen_and_decided(portfolio, jobs, nodes, pairs, plan, month, objective, window, throughput, threads)
     return answer
 
 
@@ -83,20 +93,24 @@ def seen_and_decided(
     portfolio: Path,
     jobs: Path | None,
     nodes: Path | None,
+    pairs: Path | None,
     plan: Path | None,
     month: str | None,
     objective: str,
     window: float,
+    throughput: str,
     threads: int,
 ) -> tuple[Snapshot, Placement, Decide]:
     """The world that the arguments of a command speak of, its placement, and how another one would be placed."""
     settings, gather = Settings(solver_threads=threads), Gathering()
     gather(lambda: known("objective", objective, OBJECTIVES))
+    gather(lambda: known("throughput", throughput, ("p10", "p50")))
     world = gather(lambda: _world(portfolio, settings))
     lines = None if jobs is None else gather(lambda: asks(jobs, settings))
     record = gather(lambda: plan_record(plan))
     at = gather(lambda: given_month(month))
     fleet = () if nodes is None else gather(lambda: read_nodes(str(nodes)))
+    speeds = () if pairs is None else gather(lambda: _pairs(pairs, objective))
     gather.done()
     assert world is not None, "what could not be read was a problem"
     assert fleet is not None, "what could not be read was a problem"
@@ -109,11 +123,23 @@ def seen_and_decided(
             lines=None if lines is None else lines.lines,
             nodes=fleet,
             window_hours=window,
+            throughput_quantile="p10" if throughput == "p10" else "p50",
+            pairs=speeds or (),
         )
         again: Decide = partial(decide, objective=wanted, settings=settings)
         return seen, again(seen), again
     except BadInput as error:
         raise BadInput([_located(problem, portfolio, lines, nodes) for problem in error.problems]) from None
+
+
+def _pairs(path: Path, objective: str) -> tuple[PairSpeed, ...]:
+    """The table of `--pairs`; BadInput where the objective could not use it."""
+    if objective in ("value", "cost"):
+        message = (
+            "two asks share accelerators in turns: choose --objective max_min or another that gives shares of time"
+        )
+        raise BadInput([Problem("--pairs", 0, 0, "option.pairs", "", message)])
+    return read_pairs(str(path))
 
 
 def _world(portfolio: Path, settings: Settings) -> Portfolio:
@@ -160,6 +186,9 @@ def _tables(answer: Placement) -> None:
             a.ask, a.pool, f"{a.count:,.4g}", a.change, f"{a.start_after_hours:.1f}", a.runner_up or "", a.why_not or ""
         )
     console.print(table)
+    for s in answer.shared[:200]:
+        words = f"{s.count:,.4g} of {s.ask} beside {s.beside} in {s.pool}"
+        console.print(f"shares: {words}, at {s.speed_fraction:.0%} of its speed")
     for t in answer.transfers:
         console.print(
             f"copy {t.dataset} {t.from_region} -> {t.to_region}: {t.usd:,.0f} USD once, {t.hours:.1f} h, "

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from argosy.model.latency import Latency
 from argosy.model.silicon import Profile
 from argosy.record import Id, Record
 
@@ -48,6 +49,8 @@ class Ask(Record):
     """Countries, zones, regions or vendors it may run in; None allows all."""
     not_places: frozenset[str]
     """Countries, zones, regions or vendors it may not run in."""
+    latency: Latency | None = None
+    """How near to its users it must run; without `users` they are at home."""
     ports: tuple[Port, ...]
     """Silicon families that need porting first."""
     unported: frozenset[str]

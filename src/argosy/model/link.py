@@ -26,7 +26,9 @@ class Link(Record):
     p90_gbit_per_second: Annotated[float, Gt(0), Le(1e6)] | None = None
     """Throughput reached in 10 of 100 measurements."""
     round_trip_milliseconds: Annotated[float, Ge(0), Le(10_000)] | None = None
-    """Round-trip time."""
+    """Median round-trip time."""
+    p90_round_trip_milliseconds: Annotated[float, Ge(0), Le(10_000)] | None = None
+    """Round-trip time that 90 of 100 measurements stay within."""
     max_gib_per_month: Annotated[float, Gt(0)] | None = None
     """Most that may be moved in a month; absent means no limit is known to bind."""
     source: Source | None = None

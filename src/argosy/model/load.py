@@ -14,6 +14,7 @@ from pydantic import model_validator
 from argosy.model.ask import Ask, Port
 from argosy.model.demand import Path
 from argosy.model.horizon import Horizon
+from argosy.model.latency import Latency
 from argosy.model.pattern import Pattern
 from argosy.model.silicon import Profile
 from argosy.record import Id, Record, Text
@@ -73,6 +74,8 @@ class Load(Record):
     """Own measurements of work per accelerator, by silicon; they replace the catalogue's."""
     residency: Residency = Residency()
     """Where it may run."""
+    latency: Latency | None = None
+    """How near to its users it must run; absent means that this does not matter."""
     runs_on_families: tuple[Id, ...] = ("cuda", "cpu")
     """Silicon families on which it runs today."""
     porting: tuple[Porting, ...] = ()
@@ -115,6 +118,7 @@ class Load(Record):
                 ratios=self.units_per_accelerator,
                 places=frozenset(self.residency.allowed) if self.residency.allowed else None,
                 not_places=frozenset(self.residency.denied),
+                latency=self.latency,
                 ports=tuple(Port(family=p.family, cost_usd=p.cost_usd, lag_months=p.lag_months) for p in self.porting),
                 unported=frozenset(self.runs_on_families),
                 data_gib_per_unit=self.data_gib_per_unit,

@@ -37,6 +37,10 @@ class Assignment(Record):
     """Whether they stay, start, or come from another pool."""
     start_after_hours: float
     """Hours until the data is there and the restart done."""
+    round_trip_milliseconds: float | None = None
+    """From its farthest users, where it says how near they must be."""
+    max_round_trip_milliseconds: float | None = None
+    """The most that it allows."""
     gain_usd_per_hour: float
     """Value less internal price, per hour, of all of them."""
     runner_up: str | None
@@ -143,6 +147,61 @@ class Unplaced(Record):
     """
 
 
+class SharedTime(Record):
+    """Time that an ask runs on accelerators beside another: part of a share of time."""
+
+    ask: str
+    """Ask."""
+    beside: str
+    """Kind of the work beside it, of an ask of the same size."""
+    pool: str
+    """Pool."""
+    count: float
+    """Time of all asks of the row, in asks; accelerators are half of that times the size of one."""
+    speed_fraction: float
+    """Its speed there, over its speed alone."""
+
+
+class FairLevel(Record):
+    """How one ask fares under an objective that gives shares of time."""
+
+    ask: str
+    """Ask."""
+    first: bool
+    """Whether it was placed first, by value, because shares of time have nothing to say about it (P4.4)."""
+    progress_units_per_hour: float
+    """Work done per hour of all asks of the row, on average over the rounds."""
+    level: float | None
+    """What the objective looks at, for one ask: a ratio, or hours for makespan; None for what was placed first.
+
+    For `max_min` and `least_attained_service` the lowest of all is the value, for the others the highest.
+    """
+    progress_price: float
+    """Price in the proof (P1.Z) of one unit per hour of its progress."""
+    time_price: float
+    """Price in the proof of all the time of one ask."""
+
+
+class FairPrice(Record):
+    """Price in the proof (P1.Z) of one unit of something that several asks take from."""
+
+    rule: str
+    """P1.P for an accelerator of a pool, else the rule of the limit."""
+    limit: str
+    """Pool or limit."""
+    price: float
+    """In the unit of the objective."""
+
+
+class Fairness(Record):
+    """Who fares how, and prices at which nobody needs a solver to see that the worst off cannot fare better."""
+
+    levels: tuple[FairLevel, ...]
+    """All asks that run or share."""
+    prices: tuple[FairPrice, ...]
+    """What is scarce; what is absent has the price 0."""
+
+
 class Placement(Record):
     """The decision of one tick."""
 
@@ -177,3 +236,7 @@ class Placement(Record):
     limits: tuple[LimitUse, ...]
     draws: tuple[Draw, ...]
     unplaced: tuple[Unplaced, ...]
+    shared: tuple[SharedTime, ...] = ()
+    """Time on accelerators that two asks share; `assignments` hold the time alone."""
+    fairness: Fairness | None = None
+    """For objectives that give shares of time."""

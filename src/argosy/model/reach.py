@@ -16,7 +16,7 @@ from argosy.model.open_supply import Open
 from argosy.model.pool import Pool
 from argosy.model.portfolio import Portfolio
 from argosy.model.region import Region
-from argosy.model.routes import link_between
+from argosy.model.routes import farthest, link_between, unmeasured
 from argosy.model.silicon import Silicon
 
 
@@ -96,11 +96,27 @@ class Reach:
                 return f"residency ({whose} rule allows only {', '.join(rule.allowed)})"
             if region.within(frozenset(rule.denied)):
                 return f"residency ({whose} rule denies {region.id})"
+        far = self._far(workload, region)
+        if far is not None:
+            return far
         if pool.tier == "spot" and workload.spot_goodput_fraction is None:
             return "spot (spot_goodput_fraction is absent, which forbids spot)"
         if pool.id not in self.supplied:
             return "supply (no contract names the pool and it has no existing accelerators)"
         return None
+
+    def _far(self, workload: Load, region: Region) -> str | None:
+        """Too far from the users of every home; a distance that nobody measured is a fault of its own."""
+        rule, words = workload.latency, []
+        if rule is None:
+            return None
+        for home in workload.homes:
+            users = [self.regions[name] for name in rule.users or (home,)]
+            at, far = farthest(self.portfolio.links, users, region, rule.quantile)
+            if far is None or far <= rule.max_round_trip_milliseconds:
+                return None
+            words.append(f"{far:g} ms from users in {at.id}")
+        return f"latency ({region.id} is {words[0]}; at most {rule.max_round_trip_milliseconds:g} are allowed)"
 
     @cached_property
     def most(self) -> Mapping[str, float | None]:
@@ -158,6 +174,7 @@ def _demand(reach: Reach, i: int, workload: Load) -> Iterator[Fault]:
         yield Fault((*path, "gang_accelerators"), "demand.gang", message)
     if workload.data_gib_per_unit > 0:
         yield from _links(reach, i, workload, pools)
+    yield from _distances(reach, i, workload, pools)
 
 
 def _unsellable(reach: Reach, i: int, workload: Load) -> Fault:
@@ -165,14 +182,19 @@ def _unsellable(reach: Reach, i: int, workload: Load) -> Fault:
     path = ("workloads", i)
     if not reach.portfolio.pools:
         return Fault(path, "demand.unsellable", f"{workload.id!r} has demand, but no pools are written")
-    order = ("silicon", "throughput", "family", "residency", "spot", "supply")
+    order = ("silicon", "throughput", "family", "residency", "latency", "spot", "supply")
     reasons = [reach.obstacle(workload, pool) or "" for pool in reach.portfolio.pools]
     last = max(reasons, key=lambda reason: order.index(reason.split(" ")[0]))
     word = last.split(" ")[0]
     counts = ", ".join(
         f"{count} by {name}" for name in order if (count := sum(r.split(" ")[0] == name for r in reasons))
     )
-    field = {"silicon": "silicon", "family": "runs_on_families", "residency": "residency"}.get(word)
+    field = {
+        "silicon": "silicon",
+        "family": "runs_on_families",
+        "residency": "residency",
+        "latency": "latency",
+    }.get(word)
     where = (*path, field) if field and field in workload.model_fields_set else path
     message = f"no pool can run {workload.id!r}: of {len(reasons)} pools {counts} are left out; the last by {last}"
     if word == "residency":
@@ -188,6 +210,21 @@ def _links(reach: Reach, i: int, workload: Load, pools: tuple[Pool, ...]) -> Ite
             message = f"data would move from {home} to {regions}, but no link has a price for it; add one to links"
             at: Path = ("workloads", i, "homes", home) if workload.dataset is None else ("workloads", i, "dataset")
             yield Fault(at, "link.missing", message, at_key=workload.dataset is None)
+
+
+def _distances(reach: Reach, i: int, workload: Load, pools: tuple[Pool, ...]) -> Iterator[Fault]:
+    """Round-trip times that its objective needs; the first that is missing."""
+    rule = workload.latency
+    if rule is None:
+        return
+    for home in workload.homes:
+        users = [reach.regions[name] for name in rule.users or (home,)]
+        for end in dict.fromkeys(pool.region for pool in pools):
+            at, far = farthest(reach.portfolio.links, users, reach.regions[end], rule.quantile)
+            if far is None:
+                message = f"{unmeasured(at, reach.regions[end], rule.quantile)}; write it under links"
+                yield Fault(("workloads", i, "latency"), "latency.missing", message)
+                return
 
 
 def _policies(reach: Reach) -> Iterator[Fault]:

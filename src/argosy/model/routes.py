@@ -1,6 +1,7 @@
 """Routes: which link holds for data that moves from one region to another.
 
-`plan` asks for prices, `consistency` for prices that are missing. Nothing here decides whether data moves.
+`plan` and `place` ask for prices and round-trip times, `consistency` for those that are missing. Nothing here decides
+whether data moves.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from argosy.model.latency import Quantile
 from argosy.model.link import Link
 from argosy.model.region import Region
 
@@ -62,3 +64,40 @@ def carried(links: Sequence[Link], regions: Mapping[str, Region], start: str, en
     if link.p50_gbit_per_second is None:
         return f"the link from {link.start} to {link.end} does not say how fast it is (p50_gbit_per_second)"
     return Carried(link.usd_per_gib * gib, gib * GBIT_PER_GIB / link.p50_gbit_per_second / 3600)
+
+
+ROUND_TRIP: dict[Quantile, str] = {"p50": "round_trip_milliseconds", "p90": "p90_round_trip_milliseconds"}
+"""Which field of a link says how long the way there and back takes."""
+
+
+def round_trip(links: Sequence[Link], users: Region, pool: Region, quantile: Quantile) -> float | None:
+    """Milliseconds from users in one region to a pool in another and back; None when nobody measured it.
+
+    0 within one region. Links that say nothing about it are passed over; a measurement of the opposite direction
+    counts where there is none of this one, because a round trip goes both ways.
+    """
+    if users.id == pool.id:
+        return 0.0
+    told = [link for link in links if getattr(link, ROUND_TRIP[quantile]) is not None]
+    found = link_between(told, users, pool) or link_between(told, pool, users)
+    return None if found is None else float(getattr(found, ROUND_TRIP[quantile]))
+
+
+def farthest(
+    links: Sequence[Link], users: Sequence[Region], pool: Region, quantile: Quantile
+) -> tuple[Region, float | None]:
+    """The users that are farthest from a pool, and their round-trip time; None for the first that nobody measured."""
+    worst: tuple[Region, float] | None = None
+    for region in users:
+        far = round_trip(links, region, pool, quantile)
+        if far is None:
+            return region, None
+        if worst is None or far > worst[1]:
+            worst = region, far
+    assert worst is not None, "users are somewhere"
+    return worst
+
+
+def unmeasured(users: Region, pool: Region, quantile: Quantile) -> str:
+    """The link that lacks a round-trip time, in words."""
+    return f"no link between {users.id} and {pool.id} says its {ROUND_TRIP[quantile]}"

@@ -10,8 +10,10 @@ from typing import Annotated, Literal
 from annotated_types import Ge, Gt, Le
 
 from argosy.model.dataset import Dataset
+from argosy.model.latency import Latency
 from argosy.model.link import Link
 from argosy.model.load import Residency
+from argosy.model.pair_speed import PairSpeed
 from argosy.model.pool import Tier
 from argosy.model.region import Region
 from argosy.model.spread import Spread
@@ -115,6 +117,8 @@ class PlaceAsk(Record):
     """Unique in the snapshot."""
     owner: Id | None = None
     """Team, for fair shares."""
+    kind: Id | None = None
+    """Kind of work, by which speeds beside others are known; None shares accelerators with nobody."""
     count: Annotated[float, Gt(0)] = 1
     """Identical asks behind this row; they are interchangeable."""
     accelerators: Annotated[float, Gt(0)]
@@ -151,6 +155,8 @@ class PlaceAsk(Record):
     """Region of its users or data; None when that does not matter."""
     datasets: tuple[Id, ...] = ()
     """Data that must lie in the region where it runs."""
+    latency: Latency | None = None
+    """How near to its users it must run; without `users` they are at home."""
     data_gib_per_unit: Amount = 0.0
     """Data moved from home for one unit of work done in another region."""
     data_home: Id | None = None
@@ -217,6 +223,10 @@ class Snapshot(Record):
     """Servers of pools that are packed; in pools without any, only accelerators are counted."""
     links: tuple[Link, ...] = ()
     """Ways for data, own ones first."""
+    throughput_quantile: Literal["p10", "p50"] = "p50"
+    """Which throughput of a link says how long data takes; p10 is what 9 of 10 measurements reach."""
+    pairs: tuple[PairSpeed, ...] = ()
+    """Speeds of two kinds of work on the same accelerators; objectives that give shares of time may use them."""
     residency: Residency = Residency()
     """Rule for all asks."""
     max_vendor_fraction: Fraction | None = None

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt, Le
 
+from argosy.model.latency import Latency
 from argosy.model.spread import Spread
 from argosy.record import Id, Record
 from argosy.units import Amount, Fraction, UsdPerAcceleratorHour
@@ -18,6 +19,8 @@ class AskLine(Record):
     """Unique in the file."""
     workload: Id
     """Workload of the portfolio: silicon, families, residency, data and value come from there."""
+    kind: Id | None = None
+    """Kind of work in a table of pairs (`--pairs`); absent means its workload."""
     home: Id | None = None
     """Region of its data or users; absent means the workload's home with the largest share."""
     owner: Id | None = None
@@ -34,6 +37,8 @@ class AskLine(Record):
     """Hours until it must be done."""
     usd_per_accelerator_hour: UsdPerAcceleratorHour | None = None
     """Value of one reference accelerator-hour; absent means what the workload loses when it is not done."""
+    latency: Latency | None = None
+    """How near to its users it must run; absent means what its workload says."""
     spread: Spread | None = None
     """How its `count` replicas are kept apart."""
     firm_fraction: Fraction = 0.0

@@ -12,9 +12,13 @@ from collections import defaultdict
 from argosy.model.placement import Placement
 from argosy.model.region import Region
 from argosy.model.snapshot import PlaceAsk, PoolState, Snapshot
-from argosy.place.check_limits import Book, allowed, check_limits, may_run, over_limits, rate
+from argosy.place.book import Book
+from argosy.place.check_fair import check_fair
+from argosy.place.check_limits import allowed, check_limits, may_run, over_limits, rate
 from argosy.place.check_money import check_money
 from argosy.place.check_seats import check_seats
+from argosy.place.check_turns import check_turns
+from argosy.place.check_ways import check_ways, near_enough
 
 WHOLE = ("value", "cost")
 
@@ -25,6 +29,7 @@ def check(snapshot: Snapshot, placement: Placement) -> dict[str, float]:
     asks = {ask.id: ask for ask in snapshot.asks}
     pools = {pool.id: pool for pool in snapshot.pools}
     regions = {region.id: region for region in snapshot.regions}
+    first = {row.ask for row in placement.fairness.levels if row.first} if placement.fairness else set()
     used: dict[str, float] = defaultdict(float)
     placed: dict[str, float] = defaultdict(float)
     stayed: dict[str, float] = defaultdict(float)
@@ -36,24 +41,16 @@ def check(snapshot: Snapshot, placement: Placement) -> dict[str, float]:
         )
         if ask.running_in == pool.id:
             stayed[ask.id] += row.count
-        book.holds("P1.2", pool.silicon in ask.speed and pool.family in ask.families)
-        book.holds("P1.2", pool.tier != "spot" or ask.spot_goodput_fraction is not None)
-        book.holds(
-            "residency", all(allowed(rule, regions[pool.region]) for rule in (ask.residency, snapshot.residency))
-        )
-        named = {
-            pool.region,
-            *(regions[pool.region].zones),
-            regions[pool.region].vendor,
-            regions[pool.region].jurisdiction,
-        }
-        book.holds("residency", not ask.data_jurisdictions or not named.isdisjoint(ask.data_jurisdictions))
-        if ask.one_domain and pool.domain_accelerators is not None:
-            book.below("domain", ask.accelerators, pool.domain_accelerators)
-        if placement.objective in WHOLE and ask.units_per_hour is None:
+        whole = placement.objective in WHOLE or ask.id in first
+        if whole and ask.units_per_hour is None:
             book.below("gang", abs(row.count - round(row.count)), 0.0)
-        _data(book, snapshot, placement, ask, pool)
+        _masks(book, snapshot, placement, ask, pool, regions)
         _deadline(book, ask, pool, regions, row.start_after_hours)
+    for turn in placement.shared:
+        ask, pool = asks[turn.ask], pools[turn.pool]
+        used[pool.id] += turn.count * ask.accelerators / 2
+        placed[ask.id] += turn.count
+        _masks(book, snapshot, placement, ask, pool, regions)
     for ask in snapshot.asks:
         book.below("P1.A", placed[ask.id], ask.count)
         if ask.running_in is not None and not ask.preemptible and placement.objective in WHOLE:
@@ -65,7 +62,10 @@ def check(snapshot: Snapshot, placement: Placement) -> dict[str, float]:
     _capacity(book, snapshot, placement, used)
     check_limits(book, snapshot, placement, used)
     check_seats(book, snapshot, placement)
+    check_ways(book, snapshot, placement)
     check_money(book, snapshot, placement)
+    check_fair(book, snapshot, placement)
+    check_turns(book, snapshot, placement)
     if placement.objective in WHOLE:
         _evictions(book, snapshot, placement, placed)
     if placement.forced:
@@ -75,6 +75,23 @@ def check(snapshot: Snapshot, placement: Placement) -> dict[str, float]:
         region = regions[transfer.to_region]
         book.holds("residency", not dataset.jurisdictions or region.within(frozenset(dataset.jurisdictions)))
     return book.residual
+
+
+def _masks(  # noqa: PLR0917  the records that a place depends on
+    book: Book, snapshot: Snapshot, placement: Placement, ask: PlaceAsk, pool: PoolState, regions: dict[str, Region]
+) -> None:
+    """Chips, families, spot, residency, domains, distance and data."""
+    book.holds("P1.2", pool.silicon in ask.speed and pool.family in ask.families)
+    book.holds("P1.2", pool.tier != "spot" or ask.spot_goodput_fraction is not None)
+    region = regions[pool.region]
+    book.holds("residency", all(allowed(rule, region) for rule in (ask.residency, snapshot.residency)))
+    named = {region.id, *region.zones, region.vendor, region.jurisdiction}
+    book.holds("residency", not ask.data_jurisdictions or not named.isdisjoint(ask.data_jurisdictions))
+    if ask.latency is not None:
+        book.holds("P1.U", near_enough(snapshot, ask, region))
+    if ask.one_domain and pool.domain_accelerators is not None:
+        book.below("domain", ask.accelerators, pool.domain_accelerators)
+    _data(book, snapshot, placement, ask, pool)
 
 
 def _data(book: Book, snapshot: Snapshot, placement: Placement, ask: PlaceAsk, pool: PoolState) -> None:

@@ -9,32 +9,13 @@ from argosy.model.placement import Placement
 from argosy.model.region import Region
 from argosy.model.snapshot import PlaceAsk, PoolState, Snapshot
 from argosy.model.spread import Spread
+from argosy.place.book import Book
+from argosy.place.check_ways import near_enough
 
 Tell = Callable[[str, str, float, float], None]
 """Compares rule, name, used and most with what the placement tells."""
 Rows = Sequence[tuple[str, str, float]]
 """Ask, pool and count of what runs or is placed."""
-
-
-class Book:
-    """The largest violation of each rule, relative to its scale."""
-
-    def __init__(self) -> None:
-        self.residual: dict[str, float] = {}
-
-    def below(self, rule: str, left: float, right: float) -> None:
-        """left <= right."""
-        over = max(0.0, left - right) / max(1.0, abs(right))
-        self.residual[rule] = max(self.residual.get(rule, 0.0), over)
-
-    def near(self, rule: str, left: float, right: float) -> None:
-        """left = right, counted by the larger of both."""
-        off = abs(left - right) / max(1.0, abs(left), abs(right))
-        self.residual[rule] = max(self.residual.get(rule, 0.0), off)
-
-    def holds(self, rule: str, right: bool) -> None:
-        """A yes or no."""
-        self.residual[rule] = max(self.residual.get(rule, 0.0), 0.0 if right else 1.0)
 
 
 def rate(ask: PlaceAsk, pool: PoolState, regions: Mapping[str, Region]) -> float:
@@ -57,11 +38,13 @@ def may_run(snapshot: Snapshot, ask: PlaceAsk, pool: PoolState, region: Region) 
     fits = pool.domain_accelerators is None or not ask.one_domain or ask.accelerators <= pool.domain_accelerators
     return (
         fits
+        and (ask.allowed_pools is None or pool.id in ask.allowed_pools)
         and pool.silicon in ask.speed
         and pool.family in ask.families
         and (pool.tier != "spot" or bool(ask.spot_goodput_fraction))
         and all(allowed(rule, region) for rule in (ask.residency, snapshot.residency))
         and (not ask.data_jurisdictions or region.within(frozenset(ask.data_jurisdictions)))
+        and near_enough(snapshot, ask, region)
         and pool.goodput_fraction * ask.vendor_goodput_fraction.get(region.vendor, 1.0) > 0
     )
 
@@ -78,8 +61,10 @@ def check_limits(book: Book, snapshot: Snapshot, placement: Placement, used: Map
             book.near(f"{rule} told", row.most, most)
 
     rows = [(row.ask, row.pool, row.count) for row in placement.assignments]
-    _owners(book, snapshot, rows, tell)
-    _vendors(book, snapshot, rows, used)
+    halves = [(row.ask, row.pool, row.count / 2) for row in placement.shared]
+    _owners(book, snapshot, [*rows, *halves], tell)
+    slowed = [(row.ask, row.pool, row.count * row.speed_fraction) for row in placement.shared]
+    _vendors(book, snapshot, [*rows, *slowed], used)
     _power(book, snapshot, used, tell)
     if placement.objective in ("value", "cost"):
         _floors(book, snapshot, placement, used, tell)
@@ -195,4 +180,4 @@ def _replicas(book: Book, snapshot: Snapshot, placed: Rows) -> None:
             book.below("P1.H", max(inside.values(), default=0.0), ask.spread.max_fraction * total)
             # Pieces of a flow are counted to within the solver's tolerance.
             apart = sum(number >= 1 - 1e-6 for number in replicas.values())
-            book.holds("P1.H", apart >= ask.spread.min_domains)
+            book.holds("P1.H", ask.spread.min_domains == 1 or apart >= ask.spread.min_domains)

@@ -1,4 +1,4 @@
-"""Recount of what a placement is worth: value and cost in USD, progress of the worst off; from the records alone."""
+"""Recount of what a placement is worth: value and cost in USD; from the records alone."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from argosy.model.placement import Assignment, Placement
 from argosy.model.region import Region
 from argosy.model.routes import link_between
 from argosy.model.snapshot import PlaceAsk, PoolState, Snapshot
-from argosy.place.check_limits import Book, may_run, rate
+from argosy.place.book import Book
+from argosy.place.check_limits import rate
 
 GBIT_PER_GIB = 2**30 * 8 / 1e9
 LEAST_MOVE_FRACTION = 1e-3
 
 
 def check_money(book: Book, snapshot: Snapshot, placement: Placement) -> None:
-    """The objective's value again: USD for value and cost, copies and missed floors included; t for max_min."""
+    """The objective's value again: USD for value and cost, copies and missed floors included."""
     asks = {ask.id: ask for ask in snapshot.asks}
     pools = {pool.id: pool for pool in snapshot.pools}
     regions = {region.id: region for region in snapshot.regions}
-    if placement.objective == "max_min":
-        _worst_off(book, snapshot, placement)
-        return
     if placement.objective not in ("value", "cost"):
         return
     total = 0.0
     for row in placement.assignments:
         gain, paid, move = _row(snapshot, asks[row.ask], pools[row.pool], regions, row)
         total += row.count * (gain - move if placement.objective == "value" else -paid - move)
+    if placement.objective == "value":
+        total -= sum(gone.count * _stop(snapshot, asks[gone.ask], pools[gone.pool]) for gone in placement.evictions)
     total -= sum(transfer.usd for transfer in placement.transfers)
     owed = {floor.supply: floor for floor in snapshot.burn_downs}
     met: dict[str, float] = defaultdict(float)
@@ -76,34 +76,14 @@ def _row(
     return gain, price * min(window, left), move
 
 
+def _stop(snapshot: Snapshot, ask: PlaceAsk, pool: PoolState) -> float:
+    """P3.3: the restart that a stop makes necessary, with hysteresis; work there is worth its accelerators at least."""
+    hour = max(ask.speed.get(pool.silicon, 0.0) * ask.usd_per_unit, pool.usd_per_accelerator_hour)
+    hours = min(ask.restart_hours, snapshot.window_hours)
+    return hours * hour * ask.accelerators * (1 + snapshot.hysteresis_fraction)
+
+
 def _link(snapshot: Snapshot, regions: Mapping[str, Region], start: str, end: str) -> Link:
     link = link_between(snapshot.links, regions[start], regions[end])
     assert link is not None, "a way without a price was used"
     return link
-
-
-def _worst_off(book: Book, snapshot: Snapshot, placement: Placement) -> None:
-    """P1.M: nobody makes less progress, over a proportional share of all pools it may use and its weight, than is told.
-
-    What has data to wait for or a deadline, runs, or has a cordoned pool is left out: its open pools are not recounted.
-    """
-    regions = {region.id: region for region in snapshot.regions}
-    pools = {pool.id: pool for pool in snapshot.pools}
-    asks = {ask.id: ask for ask in snapshot.asks}
-    most = {pool.id: pool.own_accelerators for pool in snapshot.pools}
-    for supply in snapshot.supplies:
-        for name, takes in supply.draw.items():
-            most[name] += supply.capacity / takes
-    done: dict[str, float] = defaultdict(float)
-    for row in placement.assignments:
-        done[row.ask] += row.count * rate(asks[row.ask], pools[row.pool], regions)
-    for ask in snapshot.asks:
-        if ask.datasets or ask.deadline_hours is not None or ask.running_in is not None:
-            continue
-        open_to = [p for p in snapshot.pools if may_run(snapshot, ask, p, regions[p.region])]
-        total = sum(most[p.id] for p in open_to)
-        if total <= 0 or any(p.cordoned for p in snapshot.pools):
-            continue
-        equal = sum(most[p.id] * rate(ask, p, regions) for p in open_to) / total
-        if equal > 0:
-            book.below("P1.M", placement.objective_value, done[ask.id] / (ask.weight * equal * ask.count))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 
 from argosy.model.placement import Assignment, Placement
 from argosy.model.snapshot import NodeState, PlaceAsk, Snapshot
-from argosy.place.check_limits import Book
+from argosy.place.book import Book
 
 SMALL = 1e-6
 
@@ -63,3 +64,27 @@ def _row(book: Book, ask: PlaceAsk, row: Assignment, nodes: dict[str, NodeState]
             book.holds("domain", len(domains) == 1)
         if row.change == "stay":
             book.holds("P2.7", sorted(on) == sorted(ask.running_on))
+
+
+def seatable(ask: PlaceAsk, nodes: Sequence[NodeState]) -> bool:
+    """P2.9, counted again: whether empty nodes could seat all parts of one ask, part by part."""
+    if ask.accelerators < 1:
+        return any(_fits(node, 1, ask, 1) >= 1 for node in nodes)
+    size, largest = round(ask.accelerators), max(node.accelerators for node in nodes)
+    parts = next((m for m in range(1, size + 1) if size % m == 0 and size // m <= largest), None)
+    if parts is None:
+        return False
+    seats: dict[str, int] = defaultdict(int)
+    for node in nodes:
+        where = "" if not ask.one_domain or parts == 1 else node.domain or f"node {node.id}"
+        seats[where] += _fits(node, size // parts, ask, parts)
+    return any(number >= parts for number in seats.values())
+
+
+def _fits(node: NodeState, devices: int, ask: PlaceAsk, parts: int) -> int:
+    """Parts of an ask that an empty node holds."""
+    most = node.accelerators // devices
+    for has, wants in ((node.cpu_milli, ask.cpu_milli), (node.memory_mib, ask.memory_mib)):
+        if has is not None and wants:
+            most = min(most, has // -(-wants // parts))
+    return most

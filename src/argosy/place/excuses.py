@@ -13,9 +13,10 @@ from collections.abc import Mapping
 import numpy as np
 
 from argosy.model.decision import Excuse
+from argosy.model.routes import farthest
 from argosy.place.limits import REMEDY
 from argosy.place.rows import Limit
-from argosy.place.solve import Solution
+from argosy.place.solution import Solution
 from argosy.place.world import Floats
 
 SMALL = 1e-7
@@ -35,6 +36,7 @@ _NEAR = (
     "P1.P",
     "fragmented",
     *REMEDY,
+    "turn",
     "price",
     "deadline",
     "link",
@@ -44,6 +46,7 @@ _NEAR = (
     "goodput",
     "family",
     "silicon",
+    "latency",
     "residency",
     "pool",
 )
@@ -69,7 +72,9 @@ class Reasons:
         found: list[Excuse] = []
         by_rule: dict[str, list[tuple[str, str]]] = defaultdict(list)
         for p, obstacle in enumerate(world.obstacle[c]):
-            if obstacle is not None:
+            if obstacle is not None and obstacle.startswith("latency"):
+                found.append(self._latency(c, p, obstacle))
+            elif obstacle is not None:
                 rule, _, words = obstacle.partition(": ")
                 by_rule[rule].append((self.ids[p], words))
         for rule, rows in by_rule.items():
@@ -84,12 +89,34 @@ class Reasons:
             return (*few, *sorted(found, key=lambda e: (_NEAR.index(e.rule), e.short or 0.0)))
         return tuple(sorted(found, key=lambda e: (_NEAR.index(e.rule), e.short or 0.0)))
 
+    def _latency(self, c: int, p: int, obstacle: str) -> Excuse:
+        """P1.U: how far the pool is, and what would bring it within reach."""
+        ask, pool = self.world.ask(c), self.world.snapshot.pools[p]
+        assert ask.latency is not None
+        regions = {region.id: region for region in self.world.snapshot.regions}
+        users = [regions[name] for name in ask.latency.users or (str(ask.home),)]
+        at, far = farthest(self.world.snapshot.links, users, regions[pool.region], ask.latency.quantile)
+        assert far is not None, "a distance that nobody measured was an error"
+        most = ask.latency.max_round_trip_milliseconds
+        return Excuse(
+            subject=ask.id,
+            rule="latency",
+            limit=f"{pool.id}: {obstacle.removeprefix('latency: ')}",
+            short=far - most,
+            unit="milliseconds",
+            remedy=f"add capacity within {most:g} ms of {at.id}, or allow {far:g}",
+        )
+
     def _pool(self, c: int, p: int) -> list[Excuse]:
         """What stands in the way in a pool that the class could use."""
         world, ask, name = self.world, self.world.ask(c), self.ids[p]
         if (c, p) in self.fragmented:
             words = f"{name}: fragmented: {self.fragmented[c, p]}"
             remedy = "drain a node or domain there, or ask for less"
+            return [Excuse(subject=ask.id, rule="fragmented", limit=words, remedy=remedy)]
+        if self._shares(c) and not world.fits[c, p] and ask.accelerators <= world.most[p]:
+            words = f"{name}: fragmented: its nodes, even empty, hold no such ask in one piece"
+            remedy = "ask for less, let it span domains, or add larger nodes"
             return [Excuse(subject=ask.id, rule="fragmented", limit=words, remedy=remedy)]
         if self._dear(c, p):
             return [self._price(c, p)]
@@ -114,6 +141,13 @@ class Reasons:
             or self._all_or_none(c, p)
             or [
                 Excuse(
+                    subject=ask.id,
+                    rule="turn",
+                    limit=f"{name}: others come first under {world.objective}; its share of time is 0 now",
+                    remedy="wait for its turn, raise its weight, or add capacity",
+                )
+                if self._shares(c)
+                else Excuse(
                     subject=ask.id,
                     rule="price",
                     limit=f"{name}: {self._left_over(p)}",
@@ -150,9 +184,14 @@ class Reasons:
             return f"what is left there costs {price + min(above):,.2f} USD per accelerator-hour"
         return "what is free is worth more to others, or copies of its data cost too much"
 
+    def _shares(self, c: int) -> bool:
+        """Whether it is given a share of time rather than a place."""
+        return self.solution.proof is not None and not bool(self.solution.proof.first[c])
+
     def _dear(self, c: int, p: int) -> bool:
         """Whether one more there would lose money even if nobody else wanted anything."""
-        if self.world.objective != "value":
+        proof = self.solution.proof
+        if self.world.objective != "value" and (proof is None or not proof.first[c]):
             return False
         hours = self.world.snapshot.window_hours
         return bool(self.world.gain[c, p] <= 0 and self.solution.net[c, p] * hours <= SMALL)

@@ -13,10 +13,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from argosy.errors import BadInput, Problem
 from argosy.model.ask import Ask
+from argosy.model.pair_speed import PairSpeed
 from argosy.model.portfolio import Portfolio
 from argosy.model.reach import Reach
 from argosy.model.snapshot import BurnDown, NodeState, PlaceAsk, PoolState, PowerLimit, Snapshot, SupplyState
@@ -87,6 +88,8 @@ def snapshot(
     nodes: Sequence[NodeState] = (),
     owed: Mapping[str, float] | None = None,
     window_hours: float = 24.0,
+    throughput_quantile: Literal["p10", "p50"] = "p50",
+    pairs: Sequence[PairSpeed] = (),
 ) -> Snapshot:
     """The world of a consistent portfolio (catalogue filled in) in one month.
 
@@ -111,6 +114,8 @@ def snapshot(
         asks=asks,
         datasets=portfolio.datasets,
         links=portfolio.links,
+        throughput_quantile=throughput_quantile,
+        pairs=tuple(pairs),
         residency=policy.residency,
         max_critical_vendor_fraction=policy.concentration.max_critical_service_fraction,
         power_limits=reader.power(pools),
@@ -278,6 +283,7 @@ class _Reader:
                     "accelerators": 1.0,
                     "units_per_hour": row.demand_units[self.at] * (1 + row.reserve_fraction),
                     "usd_per_unit": row.unserved_usd_per_unit / self.month.hours,
+                    "latency": row.latency,
                 },
             )
             for row in rows
@@ -311,9 +317,11 @@ class _Reader:
                     {
                         "id": line.id,
                         "owner": line.owner,
+                        "kind": line.workload if line.kind is None else line.kind,
                         "count": float(line.count),
                         "accelerators": float(line.accelerators),
                         "one_domain": line.one_domain,
+                        "latency": row.latency if line.latency is None else line.latency,
                         "spread": line.spread,
                         "firm_fraction": line.firm_fraction,
                         "cpu_milli": line.cpu_milli,
@@ -340,6 +348,9 @@ class _Reader:
             wrong.append(("workload", f"{line.workload!r} is no workload of the portfolio"))
         if line.home is not None and line.home not in self.reach.regions:
             wrong.append(("home", f"{line.home!r} is no region"))
+        for name in () if line.latency is None else line.latency.users:
+            if name not in self.reach.regions:
+                wrong.append(("latency", f"{name!r} is no region"))
         if line.running_in is not None and line.running_in not in {pool.id for pool in self.portfolio.pools}:
             wrong.append(("running_in", f"{line.running_in!r} is no pool of the portfolio"))
         return wrong

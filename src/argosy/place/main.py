@@ -10,7 +10,8 @@ from argosy.model.snapshot import Objective, Snapshot
 from argosy.place import result
 from argosy.place.check import check
 from argosy.place.seats import MOST_SOLVES, Pools, Seated
-from argosy.place.solve import Solution, solve
+from argosy.place.solution import Solution
+from argosy.place.solve import solve
 from argosy.place.world import World, reduce
 from argosy.settings import Settings
 

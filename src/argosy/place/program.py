@@ -15,15 +15,17 @@ from __future__ import annotations
 import numpy as np
 
 from argosy.place.limits import apart_classes, extra_columns, limit_rows
+from argosy.place.pairs import progress
 from argosy.place.rows import INF, Program, Rows
 from argosy.place.world import NONE, Bools, Floats, Ints, World
 
 
-def build(world: World, room: Floats | None = None, *, forced: bool = False) -> Program:
+def build(world: World, room: Floats | None = None, *, forced: bool = False, alone: bool = False) -> Program:
     """The program of a world; for fair objectives without the rows P1.F, which `fair_rows` adds.
 
     `room` (C, P) is the most of each class that its pool's nodes could hold, inf where nothing is known. With `forced`
-    P1.E and P1.S may be broken at a price above all gains: for worlds where a limit has fallen below what runs.
+    P1.E and P1.S may be broken at a price above all gains: for worlds where a limit has fallen below what runs. With
+    `alone` nobody is stopped or stays for others (P1.E is left out): for what is placed before shares are given.
     """
     allowed = world.rate > 0
     cells, taps = _positions(allowed), _positions(world.draw > 0)
@@ -42,7 +44,7 @@ def build(world: World, room: Floats | None = None, *, forced: bool = False) -> 
     whole = np.array([world.ask(c).units_per_hour is None for c in range(len(world.count))], dtype=np.bool_)
     integer[:x_count] = whole[cells[0]] & world.integral
     z = slice(x_count + y_count, x_count + y_count + z_count)
-    cost[z] = [-way.usd for way in world.ways]
+    cost[z] = [-way.usd if world.integral else 0.0 for way in world.ways]
     upper[z] = 1.0
     integer[z] = True
     lower[-1], upper[-1] = -INF, INF
@@ -54,7 +56,8 @@ def build(world: World, room: Floats | None = None, *, forced: bool = False) -> 
     _pool_rows(program)
     _data_rows(program)
     limit_rows(program)
-    _eviction_rows(program)
+    if not alone:
+        _eviction_rows(program)
     if forced:
         _force(program)
     return program
@@ -68,7 +71,7 @@ def _positions(where: Bools) -> tuple[Ints, Ints]:
 def _worth(world: World) -> Floats:
     """(C, P) what placing one ask adds to the objective."""
     if world.objective == "value":
-        return world.gain
+        return np.asarray(np.where(world.rate > 0, world.gain + world.stop[:, None], 0.0))
     if world.objective == "cost":
         # All that can be placed is placed before the price counts.
         return place_bonus(world) - _paid(world)
@@ -169,10 +172,19 @@ def _force(program: Program) -> None:
     program.cost = program.cost + program.penalty
 
 
-def fair_rows(program: Program, need: Floats, slope: Floats) -> None:
-    """P1.F: for each class of `program.fair`: sum_p rate x >= count (need + slope t)."""
+def fair_rows(program: Program, need: Floats, slope: Floats) -> Floats:
+    """P1.F: for each class of `program.fair`: sum_p rate x >= count (need + slope t).
+
+    Each row is divided by count and slope, so that all have the scale of t; returns those divisors.
+    """
     of = program.cell[0]
+    count = program.world.count[program.fair]
+    scale = np.where(slope > 0, count * slope, count)
     for i, c in enumerate(program.fair.tolist()):
         mine = np.flatnonzero(of == c)
-        values = np.append(program.world.rate[c, program.cell[1][mine]], -slope[i] * program.world.count[c])
-        program.rows.add(("P1.F", c), np.append(mine, program.t), values, float(need[i] * program.world.count[c]), INF)
+        rate = program.world.rate[c, program.cell[1][mine]]
+        beside, shared = progress(program, c)
+        values = np.append(np.append(rate, shared) / scale[i], -slope[i] * count[i] / scale[i])
+        low = float(need[i] * count[i] / scale[i])
+        program.rows.add(("P1.F", c), np.append(np.append(mine, beside), program.t), values, low, INF)
+    return scale

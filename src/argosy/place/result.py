@@ -23,24 +23,32 @@ from argosy.model.placement import (
     LimitUse,
     Placement,
     PoolUse,
+    SharedTime,
     Transfer,
     Unplaced,
 )
+from argosy.model.routes import farthest
+from argosy.model.snapshot import PlaceAsk
 from argosy.place.excuses import Reasons
+from argosy.place.fair_result import fairness, worst
 from argosy.place.seats import Seated
-from argosy.place.solve import Solution
+from argosy.place.solution import Solution
 
 SMALL = 1e-7
+SMALL_SHARE = 1e-6
+"""A share of time below this is the solver's rounding."""
 
 
 def placement(solution: Solution, note: str, asked_gap: float, seated: Seated | None = None) -> Placement:
     """The decision, before its recount (`worst_residual` is filled in by `main`)."""
     reader = _Reader(solution, seated)
     world = reader.world
+    shared = reader.shared()
+    fair = None if solution.proof is None else fairness(solution, reader.per_ask, shared)
     return Placement(
         status="optimal" if solution.gap <= asked_gap + 1e-12 else "feasible",
         objective=world.objective,
-        objective_value=solution.objective_value,
+        objective_value=solution.objective_value if fair is None else worst(world.objective, fair),
         gap_fraction=solution.gap,
         classes=len(world.count),
         price_source=world.snapshot.price_source,
@@ -57,6 +65,8 @@ def placement(solution: Solution, note: str, asked_gap: float, seated: Seated | 
         limits=tuple(reader.limits()),
         draws=tuple(reader.draws()),
         unplaced=tuple(reader.unplaced()),
+        shared=shared,
+        fairness=fair,
     )
 
 
@@ -71,11 +81,14 @@ class _Reader:
         self.solution, self.world = solution, solution.program.world
         self.ids = [pool.id for pool in self.world.snapshot.pools]
         share = solution.share
-        if self.world.integral:
-            whole = np.array([self.world.ask(c).units_per_hour is None for c in range(len(share))], dtype=np.bool_)
-            share[whole] = np.round(share[whole])
-        self.share = np.where(share > SMALL, share, 0.0)
+        whole = np.array([self.world.ask(c).units_per_hour is None for c in range(len(share))], dtype=np.bool_)
+        whole &= solution.proof.first if solution.proof is not None else self.world.integral
+        share[whole] = np.round(share[whole])
+        self.share = np.where(share > (SMALL if solution.proof is None else SMALL_SHARE), share, 0.0)
+        self.pairs = solution.program.pairs
+        self.together = np.where(solution.together > SMALL_SHARE, solution.together, 0.0)
         self.use = self.world.accelerators @ self.share
+        np.add.at(self.use, self.pairs.pool, self.world.accelerators[self.pairs.first] * self.together)
         self.per_ask = self._spread()
         self.reasons = Reasons(solution, self.use, {} if seated is None else seated.words)
 
@@ -83,7 +96,7 @@ class _Reader:
         """(ask, class, pool, count): the class's shares dealt out to its asks, in their order or as parts of time."""
         out = []
         for c, members in enumerate(self.world.members):
-            if not self.world.integral:
+            if not self.world.integral and not (self.solution.proof is not None and self.solution.proof.first[c]):
                 of = {i: self.world.snapshot.asks[i].count / self.world.count[c] for i in members}
                 shares = [(p, float(self.share[c, p])) for p in np.flatnonzero(self.share[c]).tolist()]
                 out += [(i, c, p, amount * of[i]) for i in members for p, amount in shares]
@@ -144,6 +157,8 @@ class _Reader:
                     accelerators=count * ask.accelerators,
                     change=change,
                     start_after_hours=float(self.world.delay[c, p]),
+                    round_trip_milliseconds=self._far(ask, p),
+                    max_round_trip_milliseconds=ask.latency.max_round_trip_milliseconds if ask.latency else None,
                     gain_usd_per_hour=count * self._hourly(c, p),
                     runner_up=other,
                     runner_up_loss_usd_per_hour=loss,
@@ -153,8 +168,19 @@ class _Reader:
             )
         return out
 
+    def _far(self, ask: PlaceAsk, p: int) -> float | None:
+        """Milliseconds from the farthest users there and back, for an ask that says how near they must be (P1.U)."""
+        if ask.latency is None:
+            return None
+        snapshot = self.world.snapshot
+        regions = {region.id: region for region in snapshot.regions}
+        users = [regions[name] for name in ask.latency.users or (str(ask.home),)]
+        return farthest(snapshot.links, users, regions[snapshot.pools[p].region], ask.latency.quantile)[1]
+
     def _second(self, c: int, p: int) -> tuple[str | None, float | None, str | None]:
         """P1.R: the next best pool, what one ask would lose there, and why."""
+        if self.solution.proof is not None and not self.solution.proof.first[c]:
+            return None, None, None
         net = self.solution.net[c]
         second = net.copy()
         second[p] = -np.inf
@@ -190,7 +216,14 @@ class _Reader:
         placed: dict[int, float] = defaultdict(float)
         for i, c, p, count in self.per_ask:
             placed[i] += count * float(self.world.weigh[c, p] * self.world.count[c] / self.world.want[c])
+        for c, time in self._shared_time().items():
+            for i in self.world.members[c]:
+                placed[i] += time * self.world.snapshot.asks[i].count / float(self.world.count[c])
         return placed
+
+    def _takes_turns(self, c: int) -> bool:
+        """Whether the class has a share of time rather than a place."""
+        return self.solution.proof is not None and not bool(self.solution.proof.first[c])
 
     def evictions(self) -> list[Eviction]:
         """Running asks that run nowhere now."""
@@ -200,6 +233,8 @@ class _Reader:
             gone = ask.count - placed[i]
             if ask.running_in is not None and ask.units_per_hour is None and gone > SMALL:
                 c = next(c for c, members in enumerate(self.world.members) if i in members)
+                if self._takes_turns(c) and placed[i] > SMALL * ask.count:
+                    continue
                 p = int(self.world.running[c])
                 obstacle = self.world.obstacle[c][p]
                 if obstacle is None and self.solution.program.forced:
@@ -213,11 +248,35 @@ class _Reader:
                 out.append(Eviction(ask=ask.id, pool=self.ids[p], count=gone, reason=why))
         return out
 
+    def shared(self) -> tuple[SharedTime, ...]:
+        """P6.5: time beside others, by ask, kind beside it and pool."""
+        turns: dict[tuple[int, int, str], tuple[float, float]] = {}
+        for k in np.flatnonzero(self.together).tolist():
+            c, d, p = int(self.pairs.first[k]), int(self.pairs.second[k]), int(self.pairs.pool[k])
+            amount = float(self.together[k])
+            for one, other, speed in ((c, d, self.pairs.speed[0][k]), (d, c, self.pairs.speed[1][k])):
+                key = (one, p, str(self.world.ask(other).kind))
+                turns[key] = (turns.get(key, (0.0, 0.0))[0] + amount, float(speed))
+        return tuple(
+            SharedTime(
+                ask=self.world.snapshot.asks[i].id,
+                beside=beside,
+                pool=self.ids[p],
+                count=amount * self.world.snapshot.asks[i].count / float(self.world.count[c]),
+                speed_fraction=speed,
+            )
+            for (c, p, beside), (amount, speed) in sorted(turns.items())
+            for i in self.world.members[c]
+        )
+
     def transfers(self) -> list[Transfer]:
         """Ways that are ordered and have a reader."""
         world, out = self.world, []
         for w, way in enumerate(world.ways):
             readers = {world.snapshot.asks[i].id for i, c, p, _ in self.per_ask if w in world.needs[c][p]}
+            for c, p in self._shared_at():
+                if w in world.needs[c][p]:
+                    readers |= {world.snapshot.asks[i].id for i in world.members[c]}
             if not readers:
                 continue
             dataset = world.snapshot.datasets[way.dataset]
@@ -234,6 +293,21 @@ class _Reader:
                 )
             )
         return out
+
+    def _shared_time(self) -> dict[int, float]:
+        """Class to its time beside others, in asks."""
+        time: dict[int, float] = defaultdict(float)
+        for k in np.flatnonzero(self.together).tolist():
+            time[int(self.pairs.first[k])] += float(self.together[k])
+            time[int(self.pairs.second[k])] += float(self.together[k])
+        return time
+
+    def _shared_at(self) -> set[tuple[int, int]]:
+        """(class, pool) where a class runs beside another."""
+        used = np.flatnonzero(self.together)
+        pool = self.pairs.pool[used].tolist()
+        return {*zip(self.pairs.first[used].tolist(), pool, strict=True),
+                *zip(self.pairs.second[used].tolist(), pool, strict=True)}  # fmt: skip
 
     def pools(self) -> list[PoolUse]:
         """All pools."""
@@ -260,15 +334,17 @@ class _Reader:
         ]
 
     def unplaced(self) -> list[Unplaced]:
-        """Asks that do not run, or not all of them."""
+        """Asks that do not run, or not all of them. Who has a share of time does not wait."""
         placed = self._placed()
         out = []
         for c, members in enumerate(self.world.members):
             excuses: tuple[Excuse, ...] | None = None
+            shared = self._takes_turns(c)
             for i in members:
                 ask = self.world.snapshot.asks[i]
                 left = ask.count - placed[i]
-                if left > max(SMALL, 1e-6 * ask.count) and self.world.integral:
+                waits = placed[i] <= SMALL * ask.count if shared else left > max(SMALL, 1e-6 * ask.count)
+                if waits:
                     excuses = self.reasons.of(c) if excuses is None else excuses
                     out.append(Unplaced(ask=ask.id, count=left, excuses=excuses))
         return out

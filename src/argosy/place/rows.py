@@ -6,7 +6,7 @@ floor), the yes-or-no columns of P1.H, t (one). `program` and `limits` fill it, 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import highspy
 import numpy as np
@@ -15,7 +15,7 @@ from argosy.place.world import NONE, Bools, Floats, Ints, World
 
 INF = highspy.kHighsInf
 
-__all__ = ["INF", "Bools", "Floats", "Ints", "Limit", "Program", "Rows", "World"]
+__all__ = ["INF", "Bools", "Floats", "Ints", "Limit", "Pairs", "Program", "Rows", "World"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,28 @@ class Rows:
         self.start.append(self.start[-1] + len(self.index[-1]))
 
 
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """Columns of pairs, K of them."""
+
+    first: Ints
+    """(K,) class."""
+    second: Ints
+    """(K,) class; may be the first again."""
+    pool: Ints
+    speed: tuple[Floats, Floats]
+    """(K,) speeds as shares of the speeds alone, of both."""
+
+    def __len__(self) -> int:
+        return len(self.first)
+
+    @classmethod
+    def none(cls) -> Pairs:
+        """No pairs."""
+        nothing = np.zeros(0, dtype=np.int64)
+        return cls(nothing, nothing, nothing, (np.zeros(0), np.zeros(0)))
+
+
 @dataclass(slots=True)
 class Program:
     """Columns, rows and objective (maximised)."""
@@ -82,6 +104,8 @@ class Program:
     """Rows that bind several pools or classes together."""
     forced: bool = False
     """Whether P1.E and P1.S may be broken at a price; then there is one more column for each pool."""
+    pairs: Pairs = field(default_factory=Pairs.none)
+    """Pairs that may share accelerators; each has a column."""
     penalty: Floats | None = None
     """That price, which is part of `cost` and not of what a placement is worth."""
 
@@ -104,6 +128,11 @@ class Program:
     def first_forced(self) -> int:
         """Position of the first column of what is stopped by force; one for each pool."""
         return self.first_apart + sum(1 + len(names) for names in self.apart.values())
+
+    @property
+    def first_pair(self) -> int:
+        """Position of the first column of a pair."""
+        return self.t - len(self.pairs)
 
     @property
     def t(self) -> int:

@@ -11,7 +11,6 @@ Pools without nodes, services that flow and objectives that give shares of time 
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,10 +21,11 @@ import polars as pl
 from argosy.errors import BadInput, Problem
 from argosy.model.fleet import WHOLE_MILLI, Node, TraceAsk, frame
 from argosy.model.placement import Seat
-from argosy.model.snapshot import NodeState, PlaceAsk
+from argosy.model.snapshot import NodeState
 from argosy.place.packing import Packer
 from argosy.place.packing import Seat as Taken
 from argosy.place.packing_inputs import packing_inputs
+from argosy.place.shape import Shape, shape
 from argosy.place.world import Floats, World
 
 MOST_SOLVES = 8
@@ -62,30 +62,6 @@ class Dealer:
         given = seats[begin : begin + count]
         self.given[c, p] = begin + count
         return tuple(Seat(member=m, node=node, accelerators=much) for m, row in enumerate(given) for node, much in row)
-
-
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """What one ask looks like on the nodes of a pool."""
-
-    parts: int
-    devices: int
-    milli: int
-    cpu: int
-    memory: int
-    one_domain: bool
-
-
-def shape(ask: PlaceAsk, largest: int) -> Shape:
-    """P2.6, on a pool whose largest node has so many accelerators."""
-    if ask.accelerators < 1:
-        return Shape(1, 1, max(1, round(ask.accelerators * WHOLE_MILLI)), ask.cpu_milli, ask.memory_mib, False)
-    size = round(ask.accelerators)
-    parts = next(m for m in range(max(1, math.ceil(size / max(1, largest))), size + 1) if size % m == 0)
-    whole = parts > 1 and ask.one_domain
-    return Shape(
-        parts, size // parts, WHOLE_MILLI, math.ceil(ask.cpu_milli / parts), math.ceil(ask.memory_mib / parts), whole
-    )
 
 
 class Pools:

@@ -7,6 +7,7 @@ import numpy as np
 
 from argosy.errors import SolverError
 from argosy.place.rows import INF, Floats, Program
+from argosy.settings import Settings
 
 
 def _highs() -> highspy.Highs:
@@ -115,3 +116,8 @@ class Solver:
     def _ok(self, status: highspy.HighsStatus, words: str) -> None:
         if status == highspy.HighsStatus.kError:
             raise SolverError(words)
+
+
+def solver_of(program: Program, settings: Settings, gap: float) -> Solver:
+    """A solver of a program under the caller's settings."""
+    return Solver(program, threads=settings.solver_threads, time_limit_seconds=settings.time_limit_seconds, gap=gap)

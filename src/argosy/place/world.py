@@ -6,6 +6,9 @@ P1.2  rate[c, p] = speed of the chip x accelerators x goodput of pool and vendor
 P1.3  delay[c, p] = time for data that must come first; restart is added where the ask does not run already.
 P3.1  move[c, p] = hysteresis x (checkpoint + work lost by the move), and at least a thousandth of the window's work; it
       is taken off the gain of every pool but the one where the ask runs.
+P1.U  A pool that is farther from the users than an ask allows is masked.
+P3.3  stop[c] = (1 + hysteresis) x the restart that a running ask needs once it has been stopped, at the worth of its
+      work; it is taken off what a placement is worth that stops it.
 P1.4  gain[c, p] = value of the work within the window - price of the accelerators - egress - checkpoint, USD.
 """
 
@@ -23,8 +26,9 @@ import numpy.typing as npt
 from argosy.errors import BadInput, Problem
 from argosy.model.link import Link
 from argosy.model.region import Region
-from argosy.model.routes import GBIT_PER_GIB, link_between
-from argosy.model.snapshot import Objective, PlaceAsk, Snapshot
+from argosy.model.routes import GBIT_PER_GIB, farthest, link_between, unmeasured
+from argosy.model.snapshot import NodeState, Objective, PlaceAsk, Snapshot
+from argosy.place.shape import could_hold
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -32,7 +36,7 @@ Bools = npt.NDArray[np.bool_]
 
 LEAST_MOVE_FRACTION = 1e-3
 NONE = -1
-_UNHASHED = {"speed", "vendor_goodput_fraction", "residency"}
+_UNHASHED = {"speed", "vendor_goodput_fraction", "residency", "latency"}
 """Fields of an ask that are taken apart to be compared."""
 _FAIR: tuple[Objective, ...] = ("max_min", "least_attained_service", "finish_time_fairness", "makespan")
 
@@ -78,6 +82,8 @@ class World:
     """(C, P) P1.4."""
     move: Floats
     """(C, P) part of the gain that a move costs, USD; 0 for a stay."""
+    stop: Floats
+    """(C,) P3.3, what stopping one running ask costs, USD; 0 for what waits."""
     running: Ints
     """(C,) pool where the class runs; NONE when it waits."""
     fixed: Bools
@@ -120,7 +126,23 @@ class World:
             gangs = np.array([self.ask(c).units_per_hour is None for c in range(len(self.count))], dtype=np.bool_)
             room = np.floor(self.most[None, :] / self.accelerators[:, None] + 1e-9)
             upper = np.where(gangs[:, None], np.minimum(upper, room), upper)
-        return np.asarray(upper)
+            return np.asarray(upper)
+        # Shares of time: a gang that no pool could hold at any time has no share of that pool.
+        return np.asarray(np.where(self.fits, upper, 0.0))
+
+    @cached_property
+    def fits(self) -> Bools:
+        """(C, P) whether one whole ask could ever run in the pool; work that flows is cut as small as need be."""
+        flows = np.array([self.ask(c).units_per_hour is not None for c in range(len(self.count))], dtype=np.bool_)
+        room = self.accelerators[:, None] <= self.most[None, :] + 1e-9
+        fits = np.asarray((self.rate > 0) & (flows[:, None] | room))
+        nodes: dict[str, list[NodeState]] = defaultdict(list)
+        for node in self.snapshot.nodes:
+            nodes[node.pool].append(node)
+        for p, pool in enumerate(self.snapshot.pools):
+            for c in np.flatnonzero(fits[:, p] & ~flows).tolist() if pool.id in nodes else []:
+                fits[c, p] = could_hold(self.ask(c), nodes[pool.id])
+        return fits
 
     def ask(self, c: int) -> PlaceAsk:
         """An ask that stands for its class."""
@@ -146,6 +168,7 @@ class _Reduction:
         self.link_of: dict[tuple[str, str], Link | None] = {}
         self.ways: list[Way] = []
         self.way_of: dict[tuple[str, str], int | str] = {}
+        self.distance: dict[tuple[tuple[str | None, ...], str, str], tuple[Region, float | None]] = {}
         self.pool_at = {pool.id: p for p, pool in enumerate(snapshot.pools)}
         self._check_references()
 
@@ -190,6 +213,7 @@ class _Reduction:
             delay=delay,
             gain=gain,
             move=move,
+            stop=np.array([self._stop(ask) for ask in first], dtype=float),
             running=np.array(
                 [NONE if a.running_in is None else self.pool_at[a.running_in] for a in first], dtype=np.int64
             ),
@@ -204,7 +228,8 @@ class _Reduction:
 
     def _check_references(self) -> None:
         for i, ask in enumerate(self.snapshot.asks):
-            if ask.running_in is None and ask.home is None and ask.checkpoint_in is None and not ask.datasets:
+            wants = ask.datasets or ask.latency is not None
+            if ask.running_in is None and ask.home is None and ask.checkpoint_in is None and not wants:
                 continue
             for field, word, known in (
                 ("running_in", ask.running_in, self.pool_at),
@@ -212,9 +237,13 @@ class _Reduction:
                 ("home", ask.home, self.regions),
                 ("data_home", ask.data_home, self.regions),
                 *(("datasets", name, self.datasets) for name in ask.datasets),
+                *(("latency", name, self.regions) for name in (ask.latency.users if ask.latency else ())),
             ):
                 if word is not None and word not in known:
                     self._problem("place.reference", f"asks.{i}.{field}", f"{ask.id}: {word!r} is not known")
+            if ask.latency is not None and not ask.latency.users and ask.home is None:
+                message = f"{ask.id} must run near its users, but neither users nor home say where they are"
+                self._problem("place.reference", f"asks.{i}.latency", message)
         for pool in self.snapshot.pools:
             if pool.region not in self.regions:
                 self._problem("place.reference", f"pools.{pool.id}", f"region {pool.region!r} is not known")
@@ -260,6 +289,8 @@ class _Reduction:
         left_out = {"id", "count"}
         if self.objective not in _FAIR:
             left_out |= {"weight", "attained_units", "elapsed_hours"}
+        if not self.snapshot.pairs or self.objective not in _FAIR:
+            left_out.add("kind")
         if not self.snapshot.owner_shares:
             left_out.add("owner")
         if self.snapshot.max_critical_vendor_fraction is None:
@@ -275,6 +306,9 @@ class _Reduction:
                 ask.residency.allowed,
                 ask.residency.denied,
             )
+            if ask.latency is not None:
+                rule = ask.latency
+                key = (*key, (rule.max_round_trip_milliseconds, rule.quantile, rule.users))  # type: ignore[assignment]
             if ask.spread is not None or ask.firm_fraction > 0:
                 # P1.H and P1.Q speak of the replicas of one ask.
                 key = (*key, ask.id)  # type: ignore[assignment]
@@ -333,6 +367,15 @@ class _Reduction:
         gain[at] -= move[at]
         return None, tuple(ways)
 
+    def _stop(self, ask: PlaceAsk) -> float:
+        """P3.3: the work of the restart that a stop makes necessary, and what hysteresis asks for on top."""
+        if ask.running_in is None or ask.units_per_hour is not None or ask.restart_hours == 0:
+            return 0.0
+        pool = self.snapshot.pools[self.pool_at[ask.running_in]]
+        again = min(ask.restart_hours, self.snapshot.window_hours) * ask.accelerators
+        worth = max(ask.speed.get(pool.silicon, 0.0) * ask.usd_per_unit, pool.usd_per_accelerator_hour)
+        return again * worth * (1 + self.snapshot.hysteresis_fraction)
+
     def _late(self, ask: PlaceAsk, rate: float, begin: float) -> bool:
         if ask.deadline_hours is None or ask.remaining_units is None:
             return False
@@ -360,7 +403,27 @@ class _Reduction:
         if ask.one_domain and pool.domain_accelerators is not None and ask.accelerators > pool.domain_accelerators:
             most = pool.domain_accelerators
             return f"domain: the largest free one has {most} accelerators, the gang {ask.accelerators:g}"
-        return None
+        return None if ask.latency is None else self._far(ask, region)
+
+    def _far(self, ask: PlaceAsk, region: Region) -> str | None:
+        """P1.U. Whether the pool is too far from the users; an unmeasured distance is a problem that names the link."""
+        assert ask.latency is not None
+        rule = ask.latency
+        key = (rule.users or (ask.home,), region.id, rule.quantile)
+        if key not in self.distance:
+            users = [self.regions[str(name)] for name in key[0]]
+            self.distance[key] = farthest(self.snapshot.links, users, region, rule.quantile)
+        at, far = self.distance[key]
+        if far is None:
+            message = f"{ask.id} must be near its users, but {unmeasured(at, region, rule.quantile)}"
+            self._problem("latency.missing", "links", message)
+            return "latency: nobody measured how far it is"
+        if far <= rule.max_round_trip_milliseconds:
+            return None
+        return (
+            f"latency: {region.id} is {far:g} ms there and back ({rule.quantile}) from users in {at.id}, "
+            f"at most {rule.max_round_trip_milliseconds:g} are allowed"
+        )
 
     def _link(self, start: str, end: str, why: str) -> Link | None:
         key = (start, end)
@@ -373,12 +436,18 @@ class _Reduction:
             )
         return link
 
+    @property
+    def _word(self) -> str:
+        """The field of a link that says how fast it is."""
+        return f"{self.snapshot.throughput_quantile}_gbit_per_second"
+
     def _hours(self, link: Link, gib: float) -> tuple[float, float] | None:
-        """Median and slow time; None when nobody knows the throughput, which forbids the way."""
-        if link.p50_gbit_per_second is None:
+        """Time that counts and slow time; None when nobody knows the throughput that counts, which forbids the way."""
+        careful = self.snapshot.throughput_quantile == "p10"
+        fast = link.p10_gbit_per_second if careful else link.p50_gbit_per_second
+        if fast is None:
             return None
-        hours = gib * GBIT_PER_GIB / link.p50_gbit_per_second / 3600
-        return hours, gib * GBIT_PER_GIB / (link.p10_gbit_per_second or link.p50_gbit_per_second) / 3600
+        return gib * GBIT_PER_GIB / fast / 3600, gib * GBIT_PER_GIB / (link.p10_gbit_per_second or fast) / 3600
 
     def _way(self, name: str, region: Region) -> int | str:
         """The way by which a copy of the dataset could come to the region, or what stands against it."""
@@ -404,7 +473,7 @@ class _Reduction:
             if best is None or (way.usd, way.hours) < (best.usd, best.hours):
                 best = way
         if best is None:
-            return f"link: nobody wrote how fast {name} could come to {region.id} (p50_gbit_per_second)"
+            return f"link: nobody wrote how fast {name} could come to {region.id} ({self._word})"
         self.ways.append(best)
         return len(self.ways) - 1
 
@@ -419,7 +488,7 @@ class _Reduction:
         link = self._link(start, region.id, f"checkpoint of {ask.id}")
         hours = None if link is None else self._hours(link, ask.checkpoint_gib)
         if link is None or hours is None:
-            return f"link: nobody wrote how fast its checkpoint could come to {region.id} (p50_gbit_per_second)"
+            return f"link: nobody wrote how fast its checkpoint could come to {region.id} ({self._word})"
         return link.usd_per_gib * ask.checkpoint_gib, hours[0]
 
     def _egress(self, ask: PlaceAsk, region: Region) -> float:

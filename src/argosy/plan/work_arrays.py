@@ -15,7 +15,7 @@ from argosy.model.horizon import Horizon
 from argosy.model.link import Link
 from argosy.model.pool import Pool
 from argosy.model.reach import Reach
-from argosy.model.routes import link_between
+from argosy.model.routes import farthest, link_between
 from argosy.plan.calendar import STANDARD_HOURS
 from argosy.plan.program import NONE, Bools, Floats
 from argosy.plan.world import World
@@ -45,6 +45,11 @@ def yield_of(world: World, ask: Ask, pool: Pool) -> float:
         return 0.0
     if silicon.family not in ask.unported and (ask.workload, silicon.family) not in openable(world):
         return 0.0
+    if ask.latency is not None:
+        users = [world.regions[name] for name in ask.latency.users or (ask.home,)]
+        _, far = farthest(world.portfolio.links, users, region, ask.latency.quantile)
+        if far is None or far > ask.latency.max_round_trip_milliseconds:
+            return 0.0
     if ask.dataset is not None and region.id != world.datasets[ask.dataset].home:
         lawful = world.datasets[ask.dataset].jurisdictions
         if lawful and not region.within(frozenset(lawful)):

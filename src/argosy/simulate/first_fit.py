@@ -13,8 +13,10 @@ from argosy.errors import CheckFailed
 from argosy.model.decision import Excuse
 from argosy.model.placement import Assignment, Change, Draw, Eviction, Placement, PoolUse, Unplaced
 from argosy.model.region import Region
+from argosy.model.routes import farthest
 from argosy.model.snapshot import PlaceAsk, PoolState, Snapshot
 from argosy.place.check import check
+from argosy.place.check_ways import near_enough
 
 SMALL = 1e-9
 
@@ -116,6 +118,7 @@ class _Fitter:
             and (pool.tier != "spot" or bool(ask.spot_goodput_fraction))
             and (ask.allowed_pools is None or pool.id in ask.allowed_pools)
             and (not pool.cordoned or ask.running_in == pool.id)
+            and near_enough(self.snapshot, ask, region)
             and not (ask.one_domain and ask.accelerators > (pool.domain_accelerators or ask.accelerators))
             and all((name, region.id) in self.there for name in ask.datasets)
             and self._rate(ask, pool) > 0
@@ -172,12 +175,21 @@ class _Fitter:
                 accelerators=count * ask.accelerators,
                 change=change,
                 start_after_hours=0.0 if change == "stay" else ask.restart_hours,
+                round_trip_milliseconds=self._far(ask, pool),
+                max_round_trip_milliseconds=ask.latency.max_round_trip_milliseconds if ask.latency else None,
                 gain_usd_per_hour=0.0,
                 runner_up=None,
                 runner_up_loss_usd_per_hour=None,
                 why_not=None,
             )
         )
+
+    def _far(self, ask: PlaceAsk, pool: PoolState) -> float | None:
+        """P1.U, told like any decision tells it."""
+        if ask.latency is None:
+            return None
+        users = [self.regions[name] for name in ask.latency.users or (str(ask.home),)]
+        return farthest(self.snapshot.links, users, self.regions[pool.region], ask.latency.quantile)[1]
 
     def _wait(self, ask: PlaceAsk, count: float) -> None:
         may = [pool.id for pool in self.cheap if self._may(ask, pool)]

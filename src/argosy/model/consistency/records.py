@@ -70,6 +70,8 @@ def workload_faults(world: World, i: int) -> Iterator[Fault]:
     workload, path = world.portfolio.workloads[i], ("workloads", i)
     for home in workload.homes:
         yield from world.unknown("region", home, (*path, "homes", home), at_key=True)
+    for j, region in enumerate(() if workload.latency is None else workload.latency.users):
+        yield from world.unknown("region", region, (*path, "latency", "users", j))
     for vendor in workload.vendor_goodput_fraction:
         yield from world.unknown("vendor", vendor, (*path, "vendor_goodput_fraction", vendor), at_key=True)
     for chip in workload.units_per_accelerator:
