@@ -42,7 +42,7 @@ def measured() -> tuple[list[str], Floats, Floats]:
     for r in alone:
         rate[works.index(r["work"]), CHIPS.index(r["silicon"])] = r["steps_per_second"]
     for r in trace.shared_throughputs().iter_rows(named=True):
-        if r["silicon"] in CHIPS and r["work"] in works and r["beside"] in works:
+        if r["silicon"] in CHIPS and r["accelerators"] == 1 and r["work"] in works and r["beside"] in works:
             at = works.index(r["work"]), works.index(r["beside"]), CHIPS.index(r["silicon"])
             beside[at] = r["steps_per_second"]
     return works, rate, beside

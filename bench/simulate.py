@@ -2,9 +2,8 @@
 
     python -m bench.simulate [--short]
 
-Published numbers: Gavel (OSDI'20); for spot see `bench.spot`. The streams of asks are drawn by Gavel's method with
-our own generator, so single seeds differ from theirs: the objective max_min, which is Gavel's policy, is run on the
-same streams for comparison. The data lie beside the repository in ../shared/data.
+Published numbers: Gavel (OSDI'20; `bench.queues`) and "Can't Be Late" (NSDI'24; `bench.spot`). The data lie beside the
+repository in ../shared/data.
 """
 
 from __future__ import annotations
@@ -15,52 +14,16 @@ import platform
 import time
 from pathlib import Path
 
-import numpy as np
-
 from argosy.files.load import load as load_portfolio
-from argosy.files.traces._source import source
 from argosy.market.catalogue import bundled
 from argosy.model.portfolio import Portfolio
 from argosy.settings import Settings
-from argosy.simulate.invented import MULTIPLE, SINGLE, poisson_asks
 from argosy.simulate.outcome import outcome
-from argosy.simulate.queue import Queue
 from argosy.simulate.run import FIRST_FIT, Setup, Simulation
 from bench import spot
-from bench.place import DATA
+from bench.queues import GAVEL, completions, makespans
 
 ROOT = Path(__file__).resolve().parents[1]
-GAVEL = DATA / "gavel_throughputs"
-# (name, sizes, asks per hour, published by policy, average completion in hours)
-STREAMS = (
-    ("single accelerator, 5.6/h", SINGLE, 5.6, "AlloX 25.32, Gavel 28.96, with sharing 19.64"),
-    ("multi accelerator, 2.6/h", MULTIPLE, 2.6, "Gavel 36.44, with sharing 30.51"),
-)
-
-
-def queues(short: bool) -> None:
-    trace = source(f"gavel:{GAVEL / 'msr_0e4a51_seed0.csv.gz'}")
-    speeds, shared = trace.throughputs(), trace.shared_throughputs()
-    counts = source("gavel:36,36,36").counts()
-    first, last = (500, 800) if short else (4000, 5000)
-    seeds = (0,) if short else (0, 1, 2)
-    objectives = ("max_min", "completion") if not short else ("completion",)
-    print(f"\nGavel, asks {first} to {last} of a Poisson stream, rounds of 360 s, seeds {seeds}\n")
-    print("| stream | objective | average completion, h | by seed | published, h | run time, s |")
-    print("|---|---|---|---|---|---|")
-    for name, sizes, per_hour, published in STREAMS[:1] if short else STREAMS:
-        for objective in (*objectives, "completion with sharing"):
-            begun, hours = time.perf_counter(), []
-            for seed in seeds:
-                asks = poisson_asks(
-                    speeds, reference="v100", count=last + 2000, per_hour=per_hour, sizes=sizes, seed=seed
-                )
-                pairs = shared if "sharing" in objective else None
-                queue = Queue(counts, asks, speeds, objective=objective.split(" ")[0], shared=pairs)
-                hours.append(queue.run(measured=slice(first, last)).average_completion_hours)
-            spread = ", ".join(f"{h:.2f}" for h in hours)
-            took = time.perf_counter() - begun
-            print(f"| {name} | {objective} | {np.mean(hours):.2f} | {spread} | {published} | {took:.0f} |", flush=True)
 
 
 def portfolios(short: bool) -> None:
@@ -120,7 +83,8 @@ def main() -> None:
     spot.deadlines(short)
     spot.workloads(short)
     spot.services()
-    queues(short)
+    completions(short)
+    makespans(short)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ Both are arguments everywhere. `cli` makes the real ones; tests and `simulate` m
 from __future__ import annotations
 
 import hashlib
+import random
 import secrets
 import time
 from datetime import UTC, datetime
@@ -59,6 +60,11 @@ def rng(seed: int, *labels: str) -> np.random.Generator:
     """
     digest = hashlib.sha256("\x1f".join(labels).encode()).digest()
     return np.random.Generator(np.random.PCG64([seed, *np.frombuffer(digest[:16], dtype="<u4").tolist()]))
+
+
+def python_rng(seed: int) -> random.Random:
+    """Python's own generator: for streams that others drew with it, which no other generator can draw again."""
+    return random.Random(seed)
 
 
 def unguessable(size: int = 32) -> str:

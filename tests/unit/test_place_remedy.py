@@ -1,4 +1,4 @@
-"""What a decision says of itself is true: runner-ups, excuses, and remedies that are followed (P1.R, P1.X, P1.Z)."""
+"""What a decision says of itself is true: runner-ups, excuses, and remedies that are followed (P1.R, P1.X, P1.X1)."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_p1z_accelerators_that_others_would_take_first() -> None:
 
 
 def test_p1x_less_than_the_value_that_is_named_never_outbids() -> None:
-    """The prices of scarcity give the least it would take; P1.Z finds what it takes."""
+    """The prices of scarcity give the least it would take; P1.X1 finds what it takes."""
     asks = (ask("a", 4, 9), ask("b", 4, 7), ask("c", 4, 5))
     snapshot = world((pool("p", US, 4, 1), pool("q", DE, 2, 1)), asks)
     done, found = follow(snapshot, "c")

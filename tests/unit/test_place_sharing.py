@@ -112,3 +112,13 @@ def test_against_a_program_written_with_linopy() -> None:
     model.solve(solver_name="highs", io_api="direct", output_flag=False)
     ours = fair_sharing(kind, rate, beside, np.ones(3, dtype=np.int64), capacity)
     assert ours.t == pytest.approx(float(model.objective.value), rel=1e-7)
+
+
+def test_the_rest_goes_to_who_makes_the_most_of_it() -> None:
+    """One ask can use only the slow chip; fairness leaves the fast one idle, and the other ask takes it all (P6.6)."""
+    rate = np.array([[0.0, 1.0], [4.0, 1.0]])
+    none, kind = np.zeros((2, 2, 2)), np.array([0, 1])
+    fair = fair_sharing(kind, rate, none, np.ones(2, dtype=np.int64), np.ones(2, dtype=np.int64))
+    full = fair_sharing(kind, rate, none, np.ones(2, dtype=np.int64), np.ones(2, dtype=np.int64), rest=True)
+    assert full.t == pytest.approx(fair.t)
+    assert full.per_ask() == pytest.approx(np.array([[0.0, 1.0], [1.0, 0.0]]), abs=1e-6)

@@ -196,8 +196,8 @@ def test_every_recorded_format_drives_a_portfolio(app: typer.Typer, tmp_path: Pa
 
 
 def test_every_kind_of_trace_is_tried() -> None:
-    """A new format is one new file: it is to be tried as well."""
-    assert set(load(PACKAGE, "Trace")) == {*RECORDED, "openb"}
+    """A new format is one new file: it is to be tried as well. `gavel_stream` draws; test_gavel_stream tries it."""
+    assert set(load(PACKAGE, "Trace")) == {*RECORDED, "openb", "gavel_stream"}
 
 
 def test_a_report_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

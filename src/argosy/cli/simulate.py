@@ -237,6 +237,7 @@ def queue_document(found: Queued) -> dict[str, Any]:
         "unmeasured_asks": dict(found.left_out),
         "average_completion_hours": found.average_completion_hours,
         "makespan_hours": found.makespan_hours,
+        "least_makespan_hours": found.least_makespan_hours,
         "average_wait_hours": found.average_wait_hours,
         "used_fraction": found.used_fraction,
         "decisions": found.decisions,

@@ -77,7 +77,7 @@ class Throughput(Record):
 
 
 class SharedThroughput(Record):
-    """Measured speed of one kind of work while another runs on the same device."""
+    """Measured speed of one kind of work while another runs on the same devices."""
 
     silicon: str
     """Type of chip."""
@@ -85,6 +85,8 @@ class SharedThroughput(Record):
     """Kind of work."""
     beside: str
     """The other kind."""
+    accelerators: int
+    """Devices, all of them used by both."""
     steps_per_second: float
     """Speed of `work`."""
 

@@ -168,7 +168,7 @@ class FairLevel(Record):
     ask: str
     """Ask."""
     first: bool
-    """Whether it was placed first, by value, because shares of time have nothing to say about it (P4.4)."""
+    """Whether it was placed first, by value, because shares of time have nothing to say about it (P4.7)."""
     progress_units_per_hour: float
     """Work done per hour of all asks of the row, on average over the rounds."""
     level: float | None

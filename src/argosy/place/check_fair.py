@@ -28,7 +28,7 @@ TINY = 1e-9
 
 
 def check_fair(book: Book, snapshot: Snapshot, placement: Placement) -> None:
-    """P4.4, P1.M, P1.W, P1.T, P1.K and P1.Z."""
+    """P4.7, P1.M, P1.W, P1.T, P1.K and P1.Z."""
     if placement.objective in WHOLE:
         book.holds("P1.F", placement.fairness is None)
         return
@@ -71,7 +71,7 @@ class _Recount:
             self.done[turn.ask] += turn.count * turn.speed_fraction * whole
 
     def first(self, ask: PlaceAsk) -> bool:
-        """P4.4."""
+        """P4.7."""
         ends = self.placement.objective in ("finish_time_fairness", "makespan")
         return ask.units_per_hour is not None or (ends and ask.remaining_units is None)
 
@@ -83,7 +83,7 @@ class _Recount:
                 able = [p for p in self.snapshot.pools if self.open(ask, p)]
                 self.book.holds("P1.F", self.first(ask) or not able)
                 continue
-            self.book.holds("P4.4", row.first == self.first(ask))
+            self.book.holds("P4.7", row.first == self.first(ask))
             self.book.near("P1.F", row.progress_units_per_hour, self.done[ask.id])
             if not row.first:
                 held = self.level(ask)

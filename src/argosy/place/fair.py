@@ -32,7 +32,7 @@ HELD = 1e-8
 
 
 def first_classes(world: World) -> Bools:
-    """P4.4: (C,) classes that shares of time have nothing to say about. BadInput when that is all of them.
+    """P4.7: (C,) classes that shares of time have nothing to say about. BadInput when that is all of them.
 
     Work that flows is wanted at every hour; where ends count, work without one has none to look at.
     """

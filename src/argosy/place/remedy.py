@@ -1,6 +1,6 @@
 """Remedy: whether what an excuse asks for really unblocks an ask, tried on the snapshot. Nothing is assumed.
 
-P1.Z  Of the excuses of an ask that waits, the nearest to a start are followed one by one: the snapshot is changed by
+P1.X1  Of the excuses of an ask that waits, the nearest to a start are followed one by one: the snapshot is changed by
       what the excuse asks for, placed again and recounted, and the ask runs then or still waits, with what stands in
       its way then. Where accelerators are short and others that wait would take them first, the least number at which
       it runs is looked for; where its value stands in its way as well, the least value.

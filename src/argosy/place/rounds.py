@@ -2,11 +2,14 @@
 
 P4.1  Of a class's target share x[j, p] an ask has got received[j, p] of the rounds since; the pair with the
       highest x / received runs first, while its chip has room; a gang runs whole or not at all (Gavel's mechanism).
+P4.4  Where classes have shares (alone, or in pairs on one accelerator), each share of each class is owed its time times
+      the rounds since; seats go one by one to what is owed most, and in a class to the ask that has done least.
+P4.5  Accelerators that no share wants run the asks that wait, each where it is fastest for its kind.
 P4.2  For the lowest average completion time the pair with the highest worth less the price of its chip runs first; the
-      prices are those at which every chip is wanted as often as it is there. Worth is speed relative to the fastest
-      chip, over accelerators and over the remaining hours to the power of HASTE: 1 would be shortest first, which is
-      right where many wait; 0 looks at speed alone, which is right where all run.
-P4.3  Two asks may share an accelerator where that is worth more than both have by themselves.
+      prices are those at which every chip is wanted as often as it is there. Worth, for one accelerator, is speed
+      relative to the fastest chip over the remaining accelerator-hours to the power of HASTE: 1 would be least work
+      first, which is right where work is scarce; 0 looks at speed alone, and never runs what is never fastest.
+P4.3  Two asks of as many accelerators may share them where that is worth more than both have by themselves.
 Arrays only.
 """
 
@@ -21,7 +24,9 @@ Ints = npt.NDArray[np.int64]
 
 NOWHERE = -1
 PRICE_STEPS = 80
-HASTE = 0.25
+SEAT = 0.5
+"""A share is given a seat when it is owed more than this part of one."""
+HASTE = 0.1
 
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
@@ -46,63 +51,153 @@ def by_share(share: Floats, received: Floats, size: Ints, capacity: Ints) -> Int
     return np.asarray(fill(order, share.shape[1], size, capacity))
 
 
+@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def by_class(  # noqa: PLR0917  arrays as they are
+    item: Ints, owed: Floats, class_of: Ints, order: Ints, size: Ints, capacity: Ints
+) -> tuple[Ints, Ints, Ints]:
+    """P4.4. Chip and host (J,) of each ask, and the seats (I,) that each share got.
+
+    item (I, 3) class, second class or NOWHERE, chip; owed (I,) seats; order (J,) asks, in each class who comes first;
+    size (C,) of a class, that of a pair is one.
+    """
+    asks, classes = len(class_of), len(size)
+    chosen, host = np.full(asks, NOWHERE), np.full(asks, NOWHERE)
+    seats = np.zeros(len(item), dtype=np.int64)
+    # The asks of a class one after another, and how many of them have a seat.
+    first = np.zeros(classes + 1, dtype=np.int64)
+    for j in range(asks):
+        first[class_of[j] + 1] += 1
+    for c in range(classes):
+        first[c + 1] += first[c]
+    row, at = np.zeros(asks, dtype=np.int64), first[:-1].copy()
+    for j in order:
+        row[at[class_of[j]]] = j
+        at[class_of[j]] += 1
+    at[:] = first[:-1]
+    left, due = capacity.copy(), owed.copy()
+    while True:
+        best = -1
+        for i in range(len(item)):
+            if due[i] > SEAT and (best < 0 or due[i] > due[best]):
+                best = i
+        if best < 0:
+            return chosen, host, seats
+        a, b, p = item[best]
+        enough = at[a] < first[a + 1] and size[a] <= left[p]
+        if enough and b != NOWHERE:
+            enough = at[a] + 1 < first[a + 1] if a == b else at[b] < first[b + 1]
+        if not enough:
+            due[best] = 0.0
+            continue
+        due[best] -= 1.0
+        seats[best] += 1
+        left[p] -= size[a]
+        j = row[at[a]]
+        at[a] += 1
+        chosen[j] = p
+        if b != NOWHERE:
+            guest = row[at[b]]
+            at[b] += 1
+            chosen[guest], host[guest] = p, j
+
+
+def run_the_rest(chosen: Ints, host: Ints, rate: Floats, size: Ints, capacity: Ints) -> Ints:
+    """P4.5. rate (J, P), 0 where an ask cannot run; what runs stays where it is."""
+    waiting = np.flatnonzero((chosen == NOWHERE) & (rate > 0).any(axis=1))
+    own = (chosen != NOWHERE) & (host == NOWHERE)
+    spare = capacity - np.bincount(chosen[own], weights=size[own], minlength=len(capacity)).astype(np.int64)
+    if not len(waiting) or not (spare > 0).any():
+        return chosen
+    relative = (rate[waiting] / rate[waiting].max(axis=1, keepdims=True)).ravel()
+    order = np.argsort(-relative, kind="stable")
+    chosen = chosen.copy()
+    chosen[waiting] = fill(order[relative[order] > 0], len(capacity), size[waiting], spare)
+    return chosen
+
+
 def completion_worth(hours: Floats, size: Ints) -> Floats:
     """(J, P) worth of P4.2 for one accelerator; hours (J, P) to completion, 0 where they are infinite."""
     fastest = hours.min(axis=1, keepdims=True)
-    return np.asarray(fastest ** (1.0 - HASTE) / hours / size[:, None])
+    return np.asarray(fastest / hours / (fastest * size[:, None]) ** HASTE)
 
 
 def by_completion(hours: Floats, size: Ints, capacity: Ints, price: Floats) -> Ints:
     """P4.2. hours (J, P) to completion, inf where it cannot run; `price` (P,) is the start and is changed in place."""
     worth = completion_worth(hours, size)
     possible = np.isfinite(hours)
-    for step in range(PRICE_STEPS):
-        net = np.where(possible, worth - price, -np.inf)
-        best = net.argmax(axis=1)
-        takes = net[np.arange(len(best)), best] > 0
-        demand = np.bincount(best[takes], weights=size[takes].astype(float), minlength=len(capacity))
-        over = demand / np.maximum(capacity, 1) - 1.0
-        if (over <= 0).all() and (np.abs(over * price) < 1e-12).all():
-            break
-        change = 1.0 + np.clip(over, -0.5, 1.0) * 0.5 / (1.0 + step / 10)
-        rising = (over > 0) & (price <= 0)
-        price[rising] = worth[possible].min() if possible.any() else 1.0
-        price *= change
+    _balance(worth, possible, size, capacity, price)
     net = np.where(possible, worth - price, -np.inf).ravel()
     order = np.argsort(-net, kind="stable")
     order = order[np.isfinite(net[order])]
     return np.asarray(fill(order, hours.shape[1], size, capacity))
 
 
+@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def _balance(worth: Floats, possible: npt.NDArray[np.bool_], size: Ints, capacity: Ints, price: Floats) -> None:
+    """Change `price` until every chip is wanted as often as it is there, or PRICE_STEPS times."""
+    asks, chips = worth.shape
+    least = np.inf
+    for j in range(asks):
+        for p in range(chips):
+            if possible[j, p] and worth[j, p] < least:
+                least = worth[j, p]
+    start = 1.0 if least == np.inf else least
+    for step in range(PRICE_STEPS):
+        demand = np.zeros(chips)
+        for j in range(asks):
+            best, most = NOWHERE, 0.0
+            for p in range(chips):
+                if possible[j, p] and worth[j, p] - price[p] > most:
+                    best, most = p, worth[j, p] - price[p]
+            if best != NOWHERE:
+                demand[best] += size[j]
+        over = demand / np.maximum(capacity, 1) - 1.0
+        still = True
+        for p in range(chips):
+            still = still and over[p] <= 0 and abs(over[p] * price[p]) < 1e-12
+        if still:
+            return
+        for p in range(chips):
+            if over[p] > 0 and price[p] <= 0:
+                price[p] = start
+            price[p] *= 1.0 + min(max(over[p], -0.5), 1.0) * 0.5 / (1.0 + step / 10)
+
+
 def pair_up(chosen: Ints, alone: Floats, together: Floats, size: Ints) -> tuple[Ints, Ints]:
     """P4.3: guests for accelerators that are worth more with two asks on them. Returns chip and host of each ask.
 
     `alone` (J, P) is the worth of each ask by itself, `together` (J, J, P) the worth of the first beside the second, 0
-    where the pair was never measured. Only asks of one accelerator share. A guest leaves its own accelerator; pairs are
-    made while they gain, the largest gain first.
+    where the pair was never measured. Only asks of one size share. A guest leaves its own accelerators; pairs are made
+    while they gain, the largest gain first.
     """
-    singles = np.flatnonzero(size == 1)
-    at = chosen[singles]
-    count = len(singles)
     host = np.full(len(chosen), NOWHERE)
     chosen = chosen.copy()
-    runs = np.flatnonzero(at != NOWHERE)
-    if not len(runs) or count < 2:
-        return chosen, host
-    now = np.where(at != NOWHERE, alone[singles, np.maximum(at, 0)], 0.0)
+    for number in np.unique(size):
+        same = np.flatnonzero(size == number)
+        runs = np.flatnonzero(chosen[same] != NOWHERE)
+        if len(runs) and len(same) > 1:
+            _pair_same(chosen, host, same, runs, alone, together)
+    return chosen, host
+
+
+def _pair_same(  # noqa: PLR0917  arrays as they are
+    chosen: Ints, host: Ints, same: Ints, runs: Ints, alone: Floats, together: Floats
+) -> None:
+    """Pairs among the asks `same`, of which those at `runs` run; chosen and host are changed."""
+    count, at = len(same), chosen[same]
+    now = np.where(at != NOWHERE, alone[same, np.maximum(at, 0)], 0.0)
     # (hosts, guests): worth of both on the host's chip less what they are worth now.
-    hosts, chips = singles[runs], at[runs]
-    first = together[hosts[:, None], singles[None, :], chips[:, None]]
-    second = together[singles[None, :], hosts[:, None], chips[:, None]]
+    hosts, chips = same[runs], at[runs]
+    first = together[hosts[:, None], same[None, :], chips[:, None]]
+    second = together[same[None, :], hosts[:, None], chips[:, None]]
     gain = np.where((first > 0) & (second > 0), first + second - now[runs][:, None] - now[None, :], -1.0)
     gain[np.arange(len(runs)), runs] = -1.0
-    order = np.argsort(-gain, axis=None, kind="stable")
-    order = order[gain.ravel()[order] > 0]
+    worthy = np.flatnonzero(gain.ravel() > 0)
+    order = worthy[np.argsort(-gain.ravel()[worthy], kind="stable")]
     taken = np.zeros(count, dtype=np.bool_)
     for k in order.tolist():
         h, g = divmod(k, count)
         if not taken[runs[h]] and not taken[g]:
             taken[runs[h]] = taken[g] = True
-            chosen[singles[g]] = chips[h]
-            host[singles[g]] = hosts[h]
-    return chosen, host
+            chosen[same[g]] = chips[h]
+            host[same[g]] = hosts[h]

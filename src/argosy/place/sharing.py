@@ -9,6 +9,8 @@ P6.3  t is the most with  sum of speeds x time >= t x count x weight x equal  fo
 P6.4  Above FULL_CLASSES classes pairs join the program when their price says that they could raise t (column
       generation). The bound is the value of the last program plus, for each chip, its accelerators times the largest
       price of a pair on it that was left out; it ends when the gap to the bound is small enough.
+P6.6  With `rest`, what is left when t is held goes to whoever makes the most of it: the largest sum over the asks of
+      speed over the speed alone on the fastest chip.
 Arrays in, arrays out; nothing here knows an ask by name.
 """
 
@@ -31,6 +33,8 @@ FULL_CLASSES = 250
 ROUNDS = 200
 SMALL = 1e-9
 TOLERANCE = 1e-6
+HOLD = 1e-7
+"""How much of t, relative to it, may be given up for the rest: less is numerically out of reach."""
 TOGETHER = 1e-6
 """What a pair must do better than taking turns to be looked at."""
 
@@ -73,13 +77,14 @@ def fair_sharing(
     *,
     weight: Floats | None = None,
     gap: float = 1e-6,
+    rest: bool = False,
 ) -> Sharing:
     """The shares that keep the worst off highest.
 
     kind (J,) of each ask; rate (N, P) speed of a kind alone on `size` (N,) accelerators, 0 where it cannot run; beside
     (N, N, P) speed of the first kind beside the second, 0 where it was never measured; capacity (P,); weight (J,), 1
-    where absent. Only kinds of equal size share. SolverError when the solver finds no optimum, CheckFailed when the
-    recount without it does not agree; no ask is an AssertionError.
+    where absent; `rest` is P6.6. Only kinds of equal size share. SolverError when the solver finds no optimum,
+    CheckFailed when the recount without it does not agree; no ask is an AssertionError.
     """
     assert len(kind) > 0, "there is nobody to share"
     if weight is None:
@@ -96,7 +101,7 @@ def fair_sharing(
     solver = _Master(rate[kinds], size[kinds], count, heavy, capacity)
     pairs = _Pairs(beside, rate, kinds, size[kinds], count)
     columns, t, reached = _solve(solver, pairs, gap)
-    values = solver.values()
+    values = solver.fill(t) if rest else solver.values()
     singles, both = solver.first_pair, values[solver.first_pair :]
     alone = np.zeros((len(kinds), len(capacity)))
     alone[solver.cell] = values[1:singles]
@@ -169,6 +174,10 @@ class _Master:
         self.chips, self.classes = chips, classes
         self.cell = np.nonzero(fits)
         of, chip = self.cell
+        # What a unit of time adds to the speeds over the fastest alone: P6.6.
+        best = np.where(fits, rate, 0.0).max(axis=1)
+        self.over_best = np.divide(1.0, best, out=np.zeros(classes), where=best > 0)
+        self.merit = [np.zeros(1), (rate * self.over_best[:, None])[of, chip]]
         self.first_pair = 1 + len(of)
         able = np.flatnonzero(equal > 0)
         # Columns by rows: time of each class, room of each chip, progress of each class.
@@ -206,6 +215,9 @@ class _Master:
         same = first == second
         # A pair of one class takes twice its time and moves it twice: one entry each, so that no row has two.
         mine, other = pairs.speed[0][which] * self.unit[first], pairs.speed[1][which] * self.unit[second]
+        self.merit.append(
+            pairs.speed[0][which] * self.over_best[first] + pairs.speed[1][which] * self.over_best[second]
+        )
         index = np.stack([first, second, self.classes + chip, progress + first, progress + second], axis=1)
         value = np.stack([np.where(same, 2.0, 1.0), np.ones(number), pairs.size[which], mine, other], axis=1)
         value[same, 3] += other[same]
@@ -232,6 +244,17 @@ class _Master:
         if status != highspy.HighsModelStatus.kOptimal:
             raise SolverError(f"sharing stopped with {self.highs.modelStatusToString(status)!r}")
         return float(self.highs.getInfo().objective_function_value)
+
+    def fill(self, t: float) -> Floats:
+        """All columns when t is held and the rest does the most (P6.6); those of `run` where that cannot be found."""
+        held = self.values()
+        self.highs.changeColBounds(0, t * (1.0 - HOLD), t)
+        merit = np.concatenate(self.merit)
+        self.highs.changeColsCost(len(merit), np.arange(len(merit), dtype=np.int32), merit)
+        self.highs.run()
+        if self.highs.getModelStatus() != highspy.HighsModelStatus.kOptimal:
+            return held
+        return self.values()
 
     def price(self, pairs: _Pairs) -> Floats:
         """(K,) what one unit of each pair would add to t at the prices of the last program."""

@@ -15,7 +15,7 @@ class Proof:
     """P1.Z: prices at which no placement makes more progress than this one; see `check_fair`."""
 
     first: Bools
-    """(C,) whether the class was placed first, before shares were given (P4.4)."""
+    """(C,) whether the class was placed first, before shares were given (P4.7)."""
     progress: Floats
     """(C,) price of one unit per hour of progress."""
     time: Floats

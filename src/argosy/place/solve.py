@@ -1,6 +1,6 @@
 """Solve: the columns that are best for an objective, with the gap and the prices of scarcity.
 
-P4.4  What shares of time have nothing to say about (work that flows, and under `finish_time_fairness` and `makespan`
+P4.7  What shares of time have nothing to say about (work that flows, and under `finish_time_fairness` and `makespan`
       work without an end) is placed first, by value; the others share what it leaves.
 Shares of time themselves are found in `fair`.
 """
@@ -38,7 +38,7 @@ def solve(world: World, settings: Settings, gap: float, room: Floats | None = No
 
 
 def first_placed(world: World, settings: Settings, gap: float) -> Floats:
-    """P4.4: (C, P) where the classes that shares of time have nothing to say about go, by value; 0 for all others."""
+    """P4.7: (C, P) where the classes that shares of time have nothing to say about go, by value; 0 for all others."""
     first = first_classes(world)
     if not first.any():
         return np.zeros(world.rate.shape)

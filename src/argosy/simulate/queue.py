@@ -1,8 +1,8 @@
 """A queue of asks with work to do on chips of different speed: how long does each objective keep them waiting?
 
 The method is that of Gavel (OSDI'20): time runs in rounds; when asks arrive or end, `place` decides what share of time
-each kind of work gets on each chip; rounds turn shares into whole accelerators. An ask that ends within a round ends at
-that instant, its accelerators wait for the next. Repeatable bit for bit: nothing here is left to chance.
+each ask gets on each chip (`simulate.shares`); rounds turn shares into whole accelerators. An ask that ends within a
+round ends at that instant, its accelerators wait for the next. Repeatable bit for bit: nothing here is left to chance.
 """
 
 from __future__ import annotations
@@ -15,18 +15,25 @@ import numpy as np
 import polars as pl
 
 from argosy.errors import BadInput, Problem
-from argosy.model.region import Region
-from argosy.model.snapshot import OBJECTIVES, Objective, PlaceAsk, PoolState, Snapshot
-from argosy.place.rounds import NOWHERE, Floats, Ints, by_completion, by_share, completion_worth, fill, pair_up
-from argosy.place.solve import solve
-from argosy.place.world import reduce
+from argosy.place.check_rounds import least_makespan
+from argosy.place.rounds import (
+    NOWHERE,
+    Floats,
+    Ints,
+    by_completion,
+    by_share,
+    completion_worth,
+    fill,
+    pair_up,
+    run_the_rest,
+)
 from argosy.settings import Settings
+from argosy.simulate.shares import AGNOSTIC, BY_CLASS, FAIR, agnostic_shares, by_records, fair_shares
+from argosy.simulate.turns import Turns
 
 COMPLETION: Final = "completion"
 FIRST_COME: Final = "first_come"
-FAIR: Final = tuple(name for name in OBJECTIVES if name not in ("value", "cost"))
-QUEUE_OBJECTIVES: Final = (*FAIR, COMPLETION, FIRST_COME)
-_REGION = Region(id="here/here", vendor="here", jurisdiction="US")
+QUEUE_OBJECTIVES: Final = (*FAIR, AGNOSTIC, COMPLETION, FIRST_COME)
 
 Progress = Callable[[float, int, int], None]
 """Hours simulated, asks done, asks in all."""
@@ -56,6 +63,8 @@ class Queued:
     """Accelerators of the fleet."""
     left_out: Mapping[str, int] = field(default_factory=dict)
     """Asks of work without a measured speed, which were not simulated."""
+    least_makespan_hours: float | None = None
+    """What no order of the asks could end before; None where two may share a chip, for which it does not hold."""
 
     @property
     def average_completion_hours(self) -> float:
@@ -89,13 +98,18 @@ class Queue:
         *,
         objective: str,
         round_seconds: float = 360.0,
+        hold_seconds: float = 0.0,
         shared: pl.DataFrame | None = None,
         settings: Settings | None = None,
     ) -> None:
-        """`shared` are measured speeds of pairs; with them the objective `completion` lets two asks share a chip."""
+        """`hold_seconds`: shares are not decided anew sooner than that; who arrives meanwhile takes what is idle.
+
+        `shared` are measured speeds of pairs; with them `completion`, `max_min` and `makespan` let two asks share a
+        chip.
+        """
         self.chips = tuple(chip for chip, count in capacity.items() if count > 0)
         self.capacity = np.array([capacity[chip] for chip in self.chips], dtype=np.int64)
-        self.objective, self.round = objective, round_seconds / 3600
+        self.objective, self.round, self.hold = objective, round_seconds / 3600, hold_seconds / 3600
         self.settings = settings or Settings()
         self.arrival = _column(asks, "arrival_seconds") / 3600
         self.steps = _column(asks, "steps")
@@ -113,6 +127,7 @@ class Queue:
             raise BadInput([Problem("", 0, 0, "trace.throughput", "work", message)])
         self.arrival, self.steps, self.size = self.arrival[known], self.steps[known], self.size[known]
         self.kind = self.kind[known]
+        self.kind_size = np.array([size for _, size in self.kinds], dtype=np.int64)
         self.beside = None if shared is None else self._beside(shared)
         self.attained = np.zeros(len(self.arrival))
         self.price = np.zeros(len(self.chips))
@@ -127,26 +142,21 @@ class Queue:
         watched[measured or slice(None)] = True
         remaining = int(watched.sum())
         active = np.zeros(0, dtype=np.int64)
-        share = received = np.zeros((0, len(self.chips)))
-        age = np.zeros(0)
+        turns = Turns(len(self.chips))
         used: list[tuple[float, tuple[int, ...], int]] = []
-        now, next_one = 0.0, 0
+        now, next_one, decided, stale = 0.0, 0, -np.inf, False
         while remaining:
             if not len(active):
                 now = max(now, float(np.ceil(self.arrival[next_one] / self.round - 1e-9)) * self.round)
             joined = int(np.searchsorted(self.arrival, now, side="right"))
-            changed = joined > next_one
-            if changed:
-                new = np.arange(next_one, joined)
-                active = np.concatenate([active, new])
-                received = np.concatenate([received, np.zeros((len(new), len(self.chips)))])
-                age = np.concatenate([age, np.zeros(len(new))])
-                next_one = joined
-            if changed or len(share) != len(active):
-                share = self._share(active, left, now)
-                # Shares have changed: what was received counts from here, as in Gavel's mechanism.
-                received, age = np.zeros_like(share), np.zeros(len(active))
-            chosen, host = self._choose(active, share, received, age, left)
+            if joined > next_one:
+                active = np.concatenate([active, np.arange(next_one, joined)])
+                turns.join(joined - next_one)
+                next_one, stale = joined, True
+            if stale and now - decided >= self.hold - 1e-9:
+                self._decide(turns, active, left, now)
+                decided, stale = now, False
+            chosen, host = self._choose(active, turns, left)
             runs = np.flatnonzero(chosen != NOWHERE)
             rows = active[runs]
             speed = self._speed(active, chosen, host)[runs]
@@ -154,8 +164,7 @@ class Queue:
             start[rows] = np.where(np.isnan(start[rows]), now, start[rows])
             left[rows] -= speed * took
             self.attained[rows] += took * self.size[rows]
-            received[runs, chosen[runs]] += 1
-            age += 1
+            turns.ran(runs, chosen[runs])
             own = np.where(host[runs] == NOWHERE, self.size[rows], 0)
             in_use = np.bincount(chosen[runs], weights=own, minlength=len(self.chips)).astype(int)
             used.append((now, tuple(in_use.tolist()), len(active) - len(runs)))
@@ -165,7 +174,8 @@ class Queue:
                 remaining -= int(watched[rows[done]].sum())
                 keep = np.ones(len(active), dtype=np.bool_)
                 keep[runs[done]] = False
-                active, received, age = active[keep], received[keep], age[keep]
+                active, stale = active[keep], True
+                turns.keep(keep)
                 progress(now, int((~np.isnan(end)).sum()), count)
             now += self.round
         ended = np.where(watched, end, np.nan)
@@ -180,7 +190,13 @@ class Queue:
             decisions=self.decisions,
             capacity=int(self.capacity.sum()),
             left_out=self.left_out,
+            least_makespan_hours=None if self.beside is not None else self._least_makespan(),
         )
+
+    def _least_makespan(self) -> float:
+        with np.errstate(divide="ignore"):
+            hours = self.steps[:, None] / self.rate[self.kind]
+        return least_makespan(self.arrival, hours, self.size, self.capacity)
 
     def _rates(self, asks: pl.DataFrame, speeds: pl.DataFrame) -> tuple[Ints, list[tuple[str, int]], Floats]:
         """Kind of every ask, the kinds, and (kinds, chips) steps per hour; 0 where unmeasured or without room."""
@@ -198,12 +214,14 @@ class Queue:
 
     def _beside(self, shared: pl.DataFrame) -> Floats:
         """(kinds, kinds, chips) steps per hour of the first beside the second; 0 where it was never measured."""
-        at = {work: k for k, (work, size) in enumerate(self.kinds) if size == 1}
+        at = {kind: k for k, kind in enumerate(self.kinds)}
         chip_at = {chip: p for p, chip in enumerate(self.chips)}
         out = np.zeros((len(self.kinds), len(self.kinds), len(self.chips)))
-        for chip, work, beside, speed in shared.select("silicon", "work", "beside", "steps_per_second").iter_rows():
-            if work in at and beside in at and chip in chip_at:
-                out[at[work], at[beside], chip_at[chip]] = speed * 3600
+        columns = ("silicon", "work", "beside", "accelerators", "steps_per_second")
+        for chip, work, beside, size, speed in shared.select(columns).iter_rows():
+            one, other = at.get((work, size)), at.get((beside, size))
+            if one is not None and other is not None and chip in chip_at:
+                out[one, other, chip_at[chip]] = speed * 3600
         return out
 
     def _speed(self, active: Ints, chosen: Ints, host: Ints) -> Floats:
@@ -218,19 +236,43 @@ class Queue:
             speed[hosts] = self.beside[kind[hosts], kind[guests], chip[guests]]
         return speed
 
-    def _choose(self, active: Ints, share: Floats, received: Floats, age: Floats, left: Floats) -> tuple[Ints, Ints]:
+    def _decide(self, turns: Turns, active: Ints, left: Floats, now: float) -> None:
+        """Shares of time from here on."""
+        if self.objective not in (*FAIR, AGNOSTIC) or not len(active):
+            return
+        self.decisions += 1
+        kind = self.kind[active]
+        if self.objective not in BY_CLASS:
+            facts = (self.steps[active], left[active], self.attained[active], now - self.arrival[active])
+            turns.share = by_records(
+                self.objective, kind, self.kinds, self.rate, self.chips, self.capacity, *facts, self.settings
+            )
+            turns.received, turns.age = np.zeros_like(turns.share), np.zeros(len(active))
+        elif self.objective == AGNOSTIC:
+            turns.begin(agnostic_shares(kind, self.rate, self.kind_size, self.capacity))
+        else:
+            goal = None if self.objective == "max_min" else left[active]
+            turns.begin(fair_shares(kind, active, self.rate, self.beside, self.kind_size, self.capacity, goal))
+
+    def _choose(self, active: Ints, turns: Turns, left: Floats) -> tuple[Ints, Ints]:
         """Chip of each active ask, and the ask that it shares with as a guest."""
         alone = np.full(len(active), NOWHERE)
+        size = self.size[active]
         if self.objective == COMPLETION:
             return self._completion(active, left)
+        rate = self.rate[self.kind[active]]
         if self.objective == FIRST_COME:
-            rate = self.rate[self.kind[active]]
             fast = np.argsort(-rate, axis=1, kind="stable")
             possible = np.take_along_axis(rate, fast, axis=1).ravel() > 0
             order = (np.arange(len(active))[:, None] * len(self.chips) + fast).ravel()[possible]
-            return np.asarray(fill(order, len(self.chips), self.size[active], self.capacity)), alone
-        times = received / np.maximum(age, 1.0)[:, None]
-        return by_share(share, times, self.size[active], self.capacity), alone
+            return np.asarray(fill(order, len(self.chips), size, self.capacity)), alone
+        if turns.shares is None:
+            times = turns.received / np.maximum(turns.age, 1.0)[:, None]
+            chosen, host = by_share(turns.share, times, size, self.capacity), alone
+        else:
+            chosen, host = turns.seats(self.capacity)
+        blind = self.objective == AGNOSTIC
+        return run_the_rest(chosen, host, (rate > 0).astype(float) if blind else rate, size, self.capacity), host
 
     def _completion(self, active: Ints, left: Floats) -> tuple[Ints, Ints]:
         self.decisions += 1
@@ -257,65 +299,6 @@ class Queue:
             spare = (self.capacity - used).astype(np.int64)
             chosen[waiting] = by_completion(hours[waiting], size[waiting], spare, np.zeros(len(self.chips)))
         return chosen, host
-
-    def _share(self, active: Ints, left: Floats, now: float) -> Floats:
-        """(active, P) target share of time, from the same placement that runs live."""
-        if self.objective not in FAIR or not len(active):
-            return np.zeros((len(active), len(self.chips)))
-        self.decisions += 1
-        objective: Objective = next(name for name in OBJECTIVES if name == self.objective)
-        if objective == "max_min":
-            kinds, at = np.unique(self.kind[active], return_inverse=True)
-            counts = np.bincount(at)
-            asks = tuple(
-                self._ask(int(k), float(n), f"k{i}") for i, (k, n) in enumerate(zip(kinds, counts, strict=True))
-            )
-            given = self._solve(asks, objective)
-            return np.asarray((given / counts[:, None])[at])
-        asks = tuple(
-            self._ask(
-                int(self.kind[j]),
-                1.0,
-                f"a{i}",
-                remaining_units=float(left[j] / self.steps[j]),
-                attained_units=float(1 - left[j] / self.steps[j]) if objective != "least_attained_service" else 0.0,
-                elapsed_hours=max(0.0, now - float(self.arrival[j])),
-                weight=1.0 / (1.0 + float(self.attained[j])) if objective == "least_attained_service" else 1.0,
-                own=float(self.steps[j]),
-            )
-            for i, j in enumerate(active.tolist())
-        )
-        return self._solve(asks, objective)
-
-    def _ask(self, kind: int, count: float, name: str, own: float = 1.0, **more: float) -> PlaceAsk:
-        """Work of one kind; `own` is the amount that counts as one unit."""
-        size = self.kinds[kind][1]
-        speed = {
-            chip: float(self.rate[kind, p] / own / size) for p, chip in enumerate(self.chips) if self.rate[kind, p] > 0
-        }
-        whole = {"id": name, "count": count, "accelerators": float(size), "speed": speed, "families": ("any",)}
-        return PlaceAsk.model_validate({**whole, "usd_per_unit": 1.0, **more})
-
-    def _solve(self, asks: tuple[PlaceAsk, ...], objective: Objective) -> Floats:
-        """(asks, P) shares; asks of one class share alike."""
-        pools = tuple(
-            PoolState(
-                id=chip,
-                region=_REGION.id,
-                silicon=chip,
-                family="any",
-                own_accelerators=float(self.capacity[p]),
-                usd_per_accelerator_hour=0.0,
-            )
-            for p, chip in enumerate(self.chips)
-        )
-        snapshot = Snapshot(price_source="contracts", regions=(_REGION,), pools=pools, asks=asks)
-        world = reduce(snapshot, objective)
-        share = solve(world, self.settings, 0.0).share
-        out = np.zeros((len(asks), len(self.chips)))
-        for c, members in enumerate(world.members):
-            out[list(members)] = share[c] * np.array([asks[i].count for i in members])[:, None] / world.count[c]
-        return out
 
 
 def _column(asks: pl.DataFrame, name: str) -> Floats:

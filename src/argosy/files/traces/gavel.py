@@ -6,21 +6,18 @@ Fleet: three counts, `gavel:36,36,36`. Jobs: `job_type,total_steps,arrival_s,wor
 
 from __future__ import annotations
 
-import ast
-import json
 from pathlib import Path
 from typing import Literal
 
 import polars as pl
 
 from argosy.errors import BadInput, Problem
+from argosy.files.traces._gavel_speeds import alone, shared
 from argosy.files.traces._source import Source
-from argosy.files.traces._table import Rule, numbered, read, text_of
-from argosy.model.fleet import WHOLE_MILLI, SharedThroughput, Throughput, TraceAsk, frame
+from argosy.files.traces._table import Rule, numbered, read
+from argosy.model.fleet import WHOLE_MILLI, TraceAsk, frame
 
 CHIPS = ("v100", "p100", "k80")
-SPEEDS = "isolated_throughputs.csv"
-PAIRS = "all_incl_colocation.json.gz"
 
 
 class Trace(Source):
@@ -60,45 +57,12 @@ class Trace(Source):
         )
 
     def throughputs(self) -> pl.DataFrame:
-        """Speeds alone, from the file beside the jobs. A chip that spreads a job over servers is a chip of its own."""
-        path = str(self._folder() / SPEEDS)
-        columns = {"gpu": pl.String, "job_type": pl.String, "workers": pl.Int64, "steps_per_s": pl.Float64}
-        table = read(path, columns, rules=(Rule(pl.col("steps_per_s") < 0, "steps_per_s", "a speed is at least 0"),))
-        return frame(
-            Throughput,
-            {
-                "work": table["job_type"],
-                "accelerators": table["workers"],
-                "silicon": table["gpu"],
-                "steps_per_second": table["steps_per_s"],
-            },
-        )
+        """Speeds alone, from the file beside the jobs."""
+        return alone(Path(self.path).parent)
 
     def shared_throughputs(self) -> pl.DataFrame:
-        """Speeds of two jobs of one worker on one device, from the file beside the jobs."""
-        path = str(self._folder() / PAIRS)
-        rows: list[tuple[str, str, str, float]] = []
-        try:
-            document = json.loads(text_of(path))
-            for chip, works in document.items():
-                for one, pairs in works.items():
-                    work, workers = ast.literal_eval(one)
-                    if workers != 1:
-                        continue
-                    for other, speeds in pairs.items():
-                        if other == "null":
-                            continue
-                        beside, count = ast.literal_eval(other)
-                        if count == 1:
-                            rows.append((chip, work, beside, float(speeds[0])))
-        except (ValueError, SyntaxError, AttributeError, TypeError, IndexError) as error:
-            message = f"not a table of co-located throughputs: {error}"
-            raise BadInput([Problem(path, 0, 0, "trace.value", "", message)]) from error
-        names = ("silicon", "work", "beside", "steps_per_second")
-        return frame(SharedThroughput, {name: [row[i] for row in rows] for i, name in enumerate(names)})
-
-    def _folder(self) -> Path:
-        return Path(self.path).parent
+        """Speeds of two jobs on the same devices, from the file beside the jobs."""
+        return shared(Path(self.path).parent)
 
 
 def _jobs(block: pl.DataFrame) -> pl.DataFrame:
