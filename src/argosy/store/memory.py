@@ -24,6 +24,7 @@ from argosy.store.memory_reader import Kept, MemoryReader
 from argosy.store.reader import Decision
 from argosy.store.rows import digest, to_row, to_text
 from argosy.store.settle import (
+    ID_DIGITS,
     KEPT_DECISIONS,
     Applied,
     Key,
@@ -351,7 +352,7 @@ class MemoryStore(MemoryReader):
     def _identity(self, write: Write) -> str:
         if self.kept.store:
             return self.kept.store
-        name = self.token()[:4]
+        name = self.token()[:ID_DIGITS]
         write.changes.append(lambda: setattr(self.kept, "store", name))
         return name
 

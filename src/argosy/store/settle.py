@@ -21,6 +21,8 @@ from argosy.store.change import Change, illegal, stamped
 from argosy.store.rows import LEASE_COLUMNS, digest, to_row, to_text
 
 Role = Literal["viewer", "submitter", "operator", "admin"]
+ID_DIGITS = 12
+"""Hexadecimal digits of a store's id, with which the ids of its jobs begin: engines are shared by many stores."""
 KEPT_DECISIONS = 1000
 _NOT_TOLD = LEASE_COLUMNS | {"id", "version"}
 """Columns of a run that events do not have; a lease's token in particular is nobody's to read."""

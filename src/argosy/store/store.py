@@ -32,6 +32,7 @@ from argosy.store.rows import (
     to_text,
 )
 from argosy.store.settle import (
+    ID_DIGITS,
     KEPT_DECISIONS,
     Applied,
     Key,
@@ -51,8 +52,6 @@ from argosy.store.settle import (
 from argosy.store.writer import Writer
 
 T = TypeVar("T")
-ID_DIGITS = 12
-"""Hexadecimal digits of a store's id, with which the ids of its jobs begin: engines are shared by many stores."""
 _COUNT = (
     sa.update(t.counters)
     .where(t.counters.c.name == sa.bindparam("_name"))
