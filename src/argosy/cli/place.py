@@ -64,29 +64,14 @@ def place(
         ),
         Console(stderr=True).status("placing"),
     ):
-        answer = decided(portfolio, jobs, nodes, pairs, plan, month, objective, window, throughput, threads)
+        _, answer, _ = seen_and_decided(
+            portfolio, jobs, nodes, pairs, plan, month, objective, window, throughput, threads
+        )
     if as_json:
         print_json({"format": FORMAT, **answer.model_dump(mode="json")})
     else:
         _tables(answer)
     raise typer.Exit(EXIT_NO if answer.unplaced else EXIT_OK)
-
-
-def decided(
-    portfolio: Path,
-    jobs: Path | None,
-    nodes: Path | None,
-    pairs: Path | None,
-    plan: Path | None,
-    month: str | None,
-    objective: str,
-    window: float,
-    throughput: str,
-    threads: int,
-) -> Placement:
-    """The placement that the arguments of a command ask for."""
-    _, answer, _ = seen_and_decided(portfolio, jobs, nodes, pairs, plan, month, objective, window, throughput, threads)
-    return answer
 
 
 def seen_and_decided(
