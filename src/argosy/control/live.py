@@ -103,7 +103,7 @@ class LiveTick:
         self.leaving: dict[str, float] = defaultdict(float)
         """Pool to what runs on their way out still hold there."""
         self.held: set[str] = set()
-        """Asks that wait for what others are leaving, and look no further in this tick."""
+        """Asks that wait for what others are leaving, or for data, and look no further in this tick."""
         self.fragmented: set[tuple[str, Need]] = set()
         """Pools whose machines have no room together for a need, although they have it in sum."""
         self.kept: set[tuple[str, str]] = set()
@@ -299,6 +299,8 @@ class LiveTick:
             text = f"{copy.dataset} must be copied to {copy.to_region} first ({copy.gib:g} GiB, {copy.usd:,.2f} USD)"
             text += "" if self.copies_made else "; nobody is told to copy (data.folders of the server file)"
             self.outcome.reasons[step.ask] = ("WaitingForData", text)
+            if self.copies_made:
+                self.held.add(step.ask)  # it was found a place, and is not to end in a worse one for want of patience
             return
         why = step.model_dump(mode="json", include={"runner_up", "runner_up_loss_usd_per_hour", "why_not"})
         chosen: list[Job] = []

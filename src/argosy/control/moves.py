@@ -57,7 +57,10 @@ def ways_out(
 
 
 def _others(task: Task, run: Run, fleet: Fleet, world: ControlWorld, avoid: frozenset[str]) -> list[str]:
-    """Pools other than its own that would do for as many accelerators, and have room on machines."""
+    """Pools other than its own that would do for as many accelerators, and have room on machines.
+
+    Of ordered choices none that comes after its own: placed anew it would go back to the earlier one, again and again.
+    """
     need = need_of(task, task.choices[run.choice])
     found = []
     for rung in rungs_of(task, fleet, avoid, frozenset(world.regions), world):
@@ -67,6 +70,7 @@ def _others(task: Task, run: Run, fleet: Fleet, world: ControlWorld, avoid: froz
             pool = fleet.pools[name]
             bad = avoid & set(locations(name, pool.pool.vendor, pool.pool.region).values())
             closed = pool.cordoned or bad or name == run.pool or rung.needs[name] != need
+            closed = closed or (task.ordered and rung.choice[name] > run.choice)
             if not closed and world.has_data(task.placement.data, pool.pool.region) and pool.fits(need):
                 found.append(name)
     return found
