@@ -184,6 +184,23 @@ def test_cordons_and_penalties_are_part_of_the_log(store: Store) -> None:
     assert store.recount().problems == ()
 
 
+def test_the_file_has_no_secret_of_a_job_that_ended(tmp_path: Path) -> None:
+    """A row that is deleted leaves its bytes in the file unless SQLite is told otherwise, by us or when it was built."""
+
+    def held() -> bool:
+        return any(b"hunter2-" in file.read_bytes() for file in tmp_path.iterdir() if file.is_file())
+
+    with sqlite_store(tmp_path) as store:
+        (job,) = store.submit([NewJob(TASK, {"TOKEN": SecretStr("hunter2-" * 40)})], project="p")
+        with store.engine.connect() as connection:
+            assert connection.exec_driver_sql("PRAGMA secure_delete").scalar_one() == 1
+            assert connection.exec_driver_sql("PRAGMA journal_size_limit").scalar_one() == 0
+    assert held()
+    with sqlite_store(tmp_path) as store:
+        store.request_cancel([job.id])
+    assert not held()
+
+
 def test_keys_are_found_by_their_secret_until_revoked(store: Store) -> None:
     name, secret = store.make_key("p", "viewer")
     found = store.key(secret)

@@ -84,7 +84,9 @@ def plainly(error: SQLAlchemyError) -> str:
 
 def _sqlite_pragmas(connection: sqlite3.Connection, record: Any) -> None:
     connection.isolation_level = None  # transactions begin where SQLAlchemy says, not where the module guesses
-    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+    # What is deleted is overwritten, in the file and, once it begins anew, in the journal: values of secrets must go.
+    wiped = ("secure_delete = ON", "journal_size_limit = 0")
+    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", *wiped):
         connection.execute(f"PRAGMA {pragma}")
 
 
