@@ -185,7 +185,7 @@ def test_cordons_and_penalties_are_part_of_the_log(store: Store) -> None:
 
 
 def test_the_file_has_no_secret_of_a_job_that_ended(tmp_path: Path) -> None:
-    """A row that is deleted leaves its bytes in the file unless SQLite is told otherwise, by us or when it was built."""
+    """A row that is deleted leaves its bytes in the file unless SQLite is told otherwise: by us, or when built."""
 
     def held() -> bool:
         return any(b"hunter2-" in file.read_bytes() for file in tmp_path.iterdir() if file.is_file())
