@@ -408,6 +408,13 @@ def test_verbs_import_only_what_they_need() -> None:
         assert done.stdout.strip() == "[]", modules
 
 
+def test_a_server_carries_no_compiler() -> None:
+    """Only pools with nodes are packed by compiled code; the tick has none, and an idle server stays small."""
+    code = "import sys, argosy.cli.up, argosy.cli.host; print([m for m in ('numba', 'llvmlite') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
 def test_every_verb_is_there() -> None:
     text = argosy("--help").stdout
     for verb in VERBS:

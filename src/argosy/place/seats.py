@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
@@ -22,11 +23,11 @@ from argosy.errors import BadInput, Problem
 from argosy.model.fleet import WHOLE_MILLI, Node, TraceAsk, frame
 from argosy.model.placement import Seat
 from argosy.model.snapshot import NodeState
-from argosy.place.packing import Packer
-from argosy.place.packing import Seat as Taken
-from argosy.place.packing_inputs import packing_inputs
 from argosy.place.shape import Shape, shape
 from argosy.place.world import Floats, World
+
+if TYPE_CHECKING:
+    from argosy.place.packing import Seat as Taken
 
 MOST_SOLVES = 8
 Parts = tuple[tuple[str, float], ...]
@@ -96,6 +97,10 @@ class Pools:
 
 class _Pool:
     def __init__(self, world: World, p: int, nodes: Sequence[NodeState], wanted: dict[int, int]) -> None:
+        # The compiler behind the packing layer takes 75 MB and a second, which no server without nodes should pay.
+        from argosy.place.packing import Packer  # noqa: PLC0415
+        from argosy.place.packing_inputs import packing_inputs  # noqa: PLC0415
+
         self.world, self.p, self.nodes, self.wanted = world, p, nodes, wanted
         largest = max(node.accelerators for node in nodes)
         self.shapes = {c: shape(world.ask(c), largest) for c in wanted}
