@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
@@ -13,6 +15,7 @@ from argosy.model.fleet import SharedThroughput, Throughput, TraceAsk, frame
 from argosy.place.check_rounds import least_makespan
 from argosy.place.rounds import NOWHERE, by_class, by_completion, by_share, pair_up, run_the_rest
 from argosy.place.sharing import fair_sharing
+from argosy.simulate.page import queue_page
 from argosy.simulate.queue import QUEUE_OBJECTIVES, Queue
 from argosy.simulate.shares import agnostic_shares, fair_shares
 
@@ -247,3 +250,12 @@ def test_the_bound_lies_below_the_program_and_near_it(seed: int, count: int, chi
     )
     found = least_makespan(np.zeros(count), hours, size, capacity)
     assert 0.5 * program <= found <= program * (1 + 1e-6)
+
+
+def test_the_page_shows_the_bound_what_was_in_use_and_what_was_left_out() -> None:
+    done = run({"fast": 2, "slow": 1}, asks(("a", 4.0, 0.0, 1), ("b", 4.0, 0.0, 2)), "makespan")
+    page = queue_page(done, np.array([2, 1]))
+    assert "no order ends before" in page
+    assert f"{done.used_fraction:.1%}" in page
+    assert "1 asks were left out" in page
+    assert "no order ends before" not in queue_page(replace(done, least_makespan_hours=None), np.array([2, 1]))

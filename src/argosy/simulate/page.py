@@ -149,17 +149,24 @@ def queue_page(found: Queued, capacity: Ints) -> str:
         lines("completion", "Asks completed within, percent", "hours", np.sort(took), {"completed": share}),
         lines("wait", "Asks started within, percent", "hours", np.sort(waits), {"started": share}),
     )
+    least = found.least_makespan_hours
+    bound = "start to last end" if least is None else f"start to last end; no order ends before {least:,.1f} h"
     figures = (
         KeyFigure("Average completion", f"{found.average_completion_hours:,.2f} h", "arrival to end"),
-        KeyFigure("Makespan", f"{found.makespan_hours:,.1f} h", "start to last end"),
+        KeyFigure("Makespan", f"{found.makespan_hours:,.1f} h", bound),
         KeyFigure("Average wait", f"{found.average_wait_hours:,.2f} h", "arrival to first work"),
+        KeyFigure("In use", f"{found.used_fraction:.1%}", f"of {found.capacity:,} accelerators over the rounds"),
     )
     head = f"Under the objective {found.objective} an ask takes {found.average_completion_hours:,.1f} hours on average."
+    left_out = sum(found.left_out.values())
+    heads = (
+        (head, f"{left_out:,} asks were left out: nobody measured their work at that size.") if left_out else (head,)
+    )
     sections = (
         Section("use", "Use by pool over time", "How busy each kind of chip was, and who waited.", pictures),
         Section("times", "Waiting and completion", "How the times are spread over the asks.", spread),
     )
-    return render(Page("A queue of asks", "Simulation", (head,), figures, sections, "", footer("no chance involved")))
+    return render(Page("A queue of asks", "Simulation", heads, figures, sections, "", footer("nothing left to chance")))
 
 
 def write(page: str, path: Path) -> None:
