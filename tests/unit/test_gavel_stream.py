@@ -127,6 +127,7 @@ def test_a_stream_is_simulated_from_the_command_line(folder: Path, objective: st
     ("told", "message"),
     [
         (",rate=5", "write any of per_hour"),
+        (",asks=-3,rate=5", "asks=1000"),
         (",asks=0", "a whole number from 1"),
         (",asks=many", "a whole number from 1"),
         (",seed=-1", "a whole number from 0"),

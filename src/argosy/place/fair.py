@@ -42,7 +42,7 @@ def first_classes(world: World) -> Bools:
         return flows
     endless = np.array([ask.remaining_units is None for ask in asks], dtype=np.bool_)
     if asks and endless.all():
-        words = f"of at least one ask, and {asks[0].id} has none: give asks that end"
+        words = f"of at least one ask, and {asks[0].id} has none: give asks that end (`reference_hours` in --jobs)"
         message = f"{world.objective} needs remaining_units {words}"
         raise BadInput([Problem("snapshot", 0, 0, "place.remaining", "remaining_units", message)])
     return flows | endless

@@ -44,6 +44,7 @@ KINDS: Final = tuple(
     name for family, sizes in _FAMILIES for name in ([f"{family} (batch size {n})" for n in sizes] or [family])
 )
 DISTRIBUTED: Final = tuple(not name.startswith(_ALONE_ONLY) for name in KINDS)
+_UNLESS_SAID: Final = {"per_hour": "5.6", "asks": "1000", "seed": "0", "gangs": "no"}
 _MEANING: Final = {
     "per_hour": "arrivals per hour, 0 for all at once",
     "asks": f"a whole number from 1 to {MOST_ASKS:,}",
@@ -99,11 +100,11 @@ class Trace(Source):
         return Path(self.path.split(",")[0])
 
     def _told(self) -> dict[str, str]:
-        told = {"per_hour": "5.6", "asks": "1000", "seed": "0", "gangs": "no"}
+        told = dict(_UNLESS_SAID)
         for part in self.path.split(",")[1:]:
             name, _, value = part.partition("=")
             if name.strip() not in told:
-                raise self._bad(part, f"write any of {', '.join(f'{n}={v}' for n, v in told.items())}")
+                raise self._bad(part, f"write any of {', '.join(f'{n}={v}' for n, v in _UNLESS_SAID.items())}")
             told[name.strip()] = value.strip()
         for name, value in told.items():
             if not _good(name, value):
