@@ -226,7 +226,7 @@ def test_P4_4_work_without_an_end_is_first_where_ends_count() -> None:
     assert done.fairness is not None
     assert {row.ask: row.first for row in done.fairness.levels} == {"serve": True, "j": False}
     assert done.objective_value == pytest.approx(10.0)
-    with pytest.raises(BadInput, match="give asks that end .*reference_hours"):
+    with pytest.raises(BadInput, match=r"give asks that end .*reference_hours"):
         place(world(ask("serve"), pools=(pool("p"),)), objective="makespan")
 
 
