@@ -178,6 +178,12 @@ def test_nothing_new_starts_in_a_cordoned_pool_and_what_runs_may_stay() -> None:
     assert done.unplaced[0].excuses[0].rule == "cordon"
 
 
+def test_a_pool_that_shrank_by_less_than_a_gang_stops_a_whole_one_p3_2() -> None:
+    running = (ask("a", running_in="p", usd_per_unit=9.0), ask("b", running_in="p"))
+    done = place(world(*running, pools=(pool("p", own_accelerators=12.0),)))
+    assert (where(done), done.forced) == ({"a": "p"}, True)
+
+
 def test_a_deadline_that_spot_would_miss_rules_it_out() -> None:
     pools = (pool("spot", tier="spot", usd_per_accelerator_hour=0.5), pool("firm"))
     late = ask("j", spot_goodput_fraction=0.5, remaining_units=80.0, deadline_hours=12.0)

@@ -51,6 +51,8 @@ class Assignment(Record):
     """What speaks against the runner-up, in words."""
     seats: tuple[Seat, ...] = ()
     """Nodes, where those of the pool are known."""
+    off_spot: str | None = None
+    """Why its deadline keeps it off a spot pool that it could use otherwise (P5.14); None where it does not."""
 
 
 class Eviction(Record):

@@ -1,8 +1,8 @@
 """Check: recounts a placement from the snapshot, without the solver and without the program's arrays.
 
 Every rule is counted again from the records: capacity of pools and supplies, gangs whole, chips, families, residency of
-work, data and checkpoints, domains, deadlines, teams, vendors, evictions, money. Called on every decision before it is
-given; the answer is the largest violation of each rule, relative to its scale.
+work, data and checkpoints, domains, deadlines and their safety net, teams, vendors, evictions, money. Called on every
+decision before it is given; the answer is the largest violation of each rule, relative to its scale.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from argosy.place.check_limits import allowed, check_limits, may_run, over_limit
 from argosy.place.check_money import check_money
 from argosy.place.check_seats import check_seats
 from argosy.place.check_turns import check_turns
+from argosy.place.check_waiting import check_waiting
 from argosy.place.check_ways import check_ways, near_enough
 
 WHOLE = ("value", "cost")
@@ -63,6 +64,7 @@ def check(snapshot: Snapshot, placement: Placement) -> dict[str, float]:
     check_limits(book, snapshot, placement, used)
     check_seats(book, snapshot, placement)
     check_ways(book, snapshot, placement)
+    check_waiting(book, snapshot, placement)
     check_money(book, snapshot, placement)
     check_fair(book, snapshot, placement)
     check_turns(book, snapshot, placement)

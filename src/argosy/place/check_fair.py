@@ -14,12 +14,11 @@ from dataclasses import dataclass, field
 
 from argosy.model.placement import FairLevel, Fairness, Placement
 from argosy.model.region import Region
-from argosy.model.routes import link_between
 from argosy.model.snapshot import PlaceAsk, PoolState, Snapshot
 from argosy.place.book import Book
 from argosy.place.check_limits import may_run, rate
 from argosy.place.check_seats import seatable
-from argosy.place.check_ways import hours_of
+from argosy.place.check_ways import begin_hours
 
 WHOLE = ("value", "cost")
 SLACK = 1e-5
@@ -111,42 +110,13 @@ class _Recount:
         nodes = [node for node in self.snapshot.nodes if node.pool == pool.id]
         if nodes and ask.units_per_hour is None and not seatable(ask, nodes):
             return False
-        begin = self.begin(ask, pool)
+        begin = begin_hours(self.snapshot, ask, pool)
         late = ask.deadline_hours is not None and ask.remaining_units is not None
         if begin is None:
             return False
         return not late or begin + (ask.remaining_units or 0.0) / rate(ask, pool, self.regions) <= (
             (ask.deadline_hours or 0.0) + TINY
         )
-
-    def begin(self, ask: PlaceAsk, pool: PoolState) -> float | None:
-        """Hours until useful work, data by the cheapest way; None where data or checkpoint cannot come."""
-        region, wait = self.regions[pool.region], 0.0
-        for name in ask.datasets:
-            data = next(d for d in self.snapshot.datasets if d.id == name)
-            there = {data.home} | {r.region for r in self.snapshot.replicas if r.dataset == name}
-            if region.id in there:
-                continue
-            if data.jurisdictions and not region.within(frozenset(data.jurisdictions)):
-                return None
-            ways = []
-            for start in sorted(there):
-                link = link_between(self.snapshot.links, self.regions[start], region)
-                hours = hours_of(self.snapshot, self.regions[start], region, data.size_gib)
-                if link is not None and hours is not None:
-                    ways.append((link.usd_per_gib * data.size_gib, hours))
-            if not ways:
-                return None
-            wait = max(wait, min(ways)[1])
-        if ask.running_in == pool.id:
-            return wait
-        at = ask.checkpoint_in if ask.running_in is None else self.pools[ask.running_in].region
-        if at not in (None, region.id) and ask.checkpoint_gib > 0:
-            carry = hours_of(self.snapshot, self.regions[str(at)], region, ask.checkpoint_gib)
-            if carry is None:
-                return None
-            wait = max(wait, carry)
-        return wait + ask.restart_hours
 
     def equal(self, ask: PlaceAsk) -> float:
         """Units per hour of one ask with a proportional share of every pool that it could use."""

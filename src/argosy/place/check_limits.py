@@ -88,7 +88,14 @@ def over_limits(snapshot: Snapshot) -> bool:
     _vendors(book, snapshot, rows, used)
     _power(book, snapshot, used, tell)
     _replicas(book, snapshot, rows)
+    if any(used[pool.id] > _most(snapshot, pool) + 1e-6 for pool in snapshot.pools):
+        # Gangs are stopped whole: more may have to go than the capacity that is gone.
+        return True
     return max(book.residual.values(), default=0.0) > 0
+
+
+def _most(snapshot: Snapshot, pool: PoolState) -> float:
+    return pool.own_accelerators + sum(s.capacity / s.draw[pool.id] for s in snapshot.supplies if pool.id in s.draw)
 
 
 def _owners(book: Book, snapshot: Snapshot, rows: Rows, tell: Tell) -> None:

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 
 from argosy.model.link import Link
-from argosy.model.placement import Assignment, Placement
+from argosy.model.placement import Placement
 from argosy.model.region import Region
 from argosy.model.routes import link_between
 from argosy.model.snapshot import PlaceAsk, PoolState, Snapshot
@@ -26,7 +26,7 @@ def check_money(book: Book, snapshot: Snapshot, placement: Placement) -> None:
         return
     total = 0.0
     for row in placement.assignments:
-        gain, paid, move = _row(snapshot, asks[row.ask], pools[row.pool], regions, row)
+        gain, paid, move = worth(snapshot, asks[row.ask], pools[row.pool], regions, row.start_after_hours)
         total += row.count * (gain - move if placement.objective == "value" else -paid - move)
     if placement.objective == "value":
         total -= sum(gone.count * _stop(snapshot, asks[gone.ask], pools[gone.pool]) for gone in placement.evictions)
@@ -45,13 +45,13 @@ def check_money(book: Book, snapshot: Snapshot, placement: Placement) -> None:
     book.below("money", abs(placement.objective_value - sign * total) / max(scale, abs(total)), 0.0)
 
 
-def _row(
-    snapshot: Snapshot, ask: PlaceAsk, pool: PoolState, regions: Mapping[str, Region], row: Assignment
+def worth(
+    snapshot: Snapshot, ask: PlaceAsk, pool: PoolState, regions: Mapping[str, Region], begin: float
 ) -> tuple[float, float, float]:
     """P1.4 without the cost of a move; what its accelerators cost (the objective cost); the cost of a move, P3.1."""
     region = regions[pool.region]
     per_hour = rate(ask, pool, regions)
-    window, begin = snapshot.window_hours, row.start_after_hours
+    window = snapshot.window_hours
     stays = ask.running_in == pool.id
     left = float("inf") if ask.remaining_units is None else ask.remaining_units / per_hour
     busy = min(max(0.0, window - begin), left)

@@ -68,6 +68,39 @@ def _start(  # noqa: PLR0917  the records that a start depends on
     book.near("P1.3", row.start_after_hours, wait)
 
 
+def begin_hours(snapshot: Snapshot, ask: PlaceAsk, pool: PoolState) -> float | None:
+    """Hours until useful work, data by the cheapest way; None where data or checkpoint cannot come."""
+    regions = {row.id: row for row in snapshot.regions}
+    region, wait = regions[pool.region], 0.0
+    for name in ask.datasets:
+        data = next(d for d in snapshot.datasets if d.id == name)
+        there = {data.home} | {r.region for r in snapshot.replicas if r.dataset == name}
+        if region.id in there:
+            continue
+        if data.jurisdictions and not region.within(frozenset(data.jurisdictions)):
+            return None
+        ways = []
+        for start in sorted(there):
+            link = link_between(snapshot.links, regions[start], region)
+            hours = hours_of(snapshot, regions[start], region, data.size_gib)
+            if link is not None and hours is not None:
+                ways.append((link.usd_per_gib * data.size_gib, hours))
+        if not ways:
+            return None
+        wait = max(wait, min(ways)[1])
+    if ask.running_in == pool.id:
+        return wait
+    at = ask.checkpoint_in
+    if ask.running_in is not None:
+        at = next(row.region for row in snapshot.pools if row.id == ask.running_in)
+    if at not in (None, region.id) and ask.checkpoint_gib > 0:
+        carry = hours_of(snapshot, regions[str(at)], region, ask.checkpoint_gib)
+        if carry is None:
+            return None
+        wait = max(wait, carry)
+    return wait + ask.restart_hours
+
+
 def hours_of(snapshot: Snapshot, start: Region, end: Region, gib: float) -> float | None:
     """Hours that an amount takes between two regions; None where no link says it."""
     link = link_between(snapshot.links, start, end)

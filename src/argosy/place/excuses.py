@@ -17,6 +17,7 @@ from argosy.model.routes import farthest
 from argosy.place.limits import REMEDY
 from argosy.place.rows import Limit
 from argosy.place.solution import Solution
+from argosy.place.waiting import slack_words
 from argosy.place.world import Floats
 
 SMALL = 1e-7
@@ -74,6 +75,8 @@ class Reasons:
         for p, obstacle in enumerate(world.obstacle[c]):
             if obstacle is not None and obstacle.startswith("latency"):
                 found.append(self._latency(c, p, obstacle))
+            elif (c, p) in world.held:
+                found.append(self._slack(c, p))
             elif obstacle is not None:
                 rule, _, words = obstacle.partition(": ")
                 by_rule[rule].append((self.ids[p], words))
@@ -88,6 +91,21 @@ class Reasons:
             # Nothing that is done in one pool would help.
             return (*few, *sorted(found, key=lambda e: (_NEAR.index(e.rule), e.short or 0.0)))
         return tuple(sorted(found, key=lambda e: (_NEAR.index(e.rule), e.short or 0.0)))
+
+    def _slack(self, c: int, p: int) -> Excuse:
+        """P5.14: what the deadline leaves, and how much later it would have to be."""
+        row = self.world.held[c, p]
+        short, later = row.changeover_hours - row.hours, ""
+        if np.isfinite(short):
+            later = f", or move the deadline by {short:.4g} hours"
+        return Excuse(
+            subject=self.world.ask(c).id,
+            rule="deadline",
+            limit=f"{self.ids[p]}: {slack_words(row)}",
+            short=short if np.isfinite(short) else None,
+            unit="hours" if np.isfinite(short) else None,
+            remedy=f"free accelerators in {row.firm}, where it must run now{later}",
+        )
 
     def _latency(self, c: int, p: int, obstacle: str) -> Excuse:
         """P1.U: how far the pool is, and what would bring it within reach."""

@@ -41,6 +41,8 @@ def explanation(placement: Placement, ask: str) -> list[str]:
             )
         if row.start_after_hours > 0:
             lines.append(f"  Useful work begins after {row.start_after_hours:.1f} hours.")
+        if row.off_spot is not None:
+            lines.append(f"  Its deadline keeps it off spot. {row.off_spot}.")
         if pool.scarcity_usd_per_accelerator_hour > 0:
             lines.append(
                 f"  The pool is scarce: one more accelerator-hour there would be worth "

@@ -33,6 +33,7 @@ from argosy.place.excuses import Reasons
 from argosy.place.fair_result import fairness, worst
 from argosy.place.seats import Seated
 from argosy.place.solution import Solution
+from argosy.place.waiting import slack_words
 
 SMALL = 1e-7
 SMALL_SHARE = 1e-6
@@ -164,9 +165,18 @@ class _Reader:
                     runner_up_loss_usd_per_hour=loss,
                     why_not=why_not,
                     seats=() if deal is None else deal.take(c, p, round(count)),
+                    off_spot=self._off_spot(c),
                 )
             )
         return out
+
+    def _off_spot(self, c: int) -> str | None:
+        """P5.14: the spot pool that would leave most slack and may not be used all the same, in words."""
+        held = [(row, self.ids[p]) for (of, p), row in self.world.held.items() if of == c]
+        if not held:
+            return None
+        row, name = max(held, key=lambda pair: pair[0].hours)
+        return f"{name}: {slack_words(row)}"
 
     def _far(self, ask: PlaceAsk, p: int) -> float | None:
         """Milliseconds from the farthest users there and back, for an ask that says how near they must be (P1.U)."""

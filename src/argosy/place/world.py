@@ -14,11 +14,13 @@ P1.4  gain[c, p] = value of the work within the window - price of the accelerato
 
 from __future__ import annotations
 
+import dataclasses
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from operator import itemgetter
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -54,6 +56,16 @@ class Way:
     usd: float
     hours: float
     slow_hours: float
+
+
+class Slack(NamedTuple):
+    """P5.14: what a deadline leaves when work starts in a spot pool and is driven off at once."""
+
+    hours: float
+    """Minus infinity where no way from there to a firm pool is known."""
+    changeover_hours: float
+    firm: str
+    """The firm pool that leaves most."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +111,8 @@ class World:
     ways: tuple[Way, ...]
     needs: tuple[tuple[tuple[int, ...], ...], ...]
     """(C, P) ways that must be ordered for the class to run in the pool."""
+    held: Mapping[tuple[int, int], Slack] = dataclasses.field(default_factory=dict)
+    """(class, spot pool) masked by P5.14."""
 
     @property
     def integral(self) -> bool:
