@@ -185,3 +185,10 @@ def test_without_deadlines_and_for_shares_of_time_nothing_changes(
     rows = (row.model_copy(update={"deadline_hours": None}) for row in work) if whole else work
     seen = reduce(world(*rows, pools=pools), objective)
     assert keep_deadlines(seen) is seen
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_late_work_that_may_not_be_stopped_stays(objective: Objective) -> None:
+    late = ask("j", remaining_units=80.0, deadline_hours=5.0, running_in="firm", preemptible=False)
+    done = place(world(late, pools=(pool("firm"),)), objective=objective)
+    assert [(row.pool, row.change) for row in done.assignments] == [("firm", "stay")]

@@ -112,7 +112,8 @@ def _data(book: Book, snapshot: Snapshot, placement: Placement, ask: PlaceAsk, p
 
 
 def _deadline(book: Book, ask: PlaceAsk, pool: PoolState, regions: dict[str, Region], begin: float) -> None:
-    if ask.deadline_hours is None or ask.remaining_units is None or pool.silicon not in ask.speed:
+    kept = ask.running_in == pool.id and not ask.preemptible  # late or not, it may not be stopped (P1.S)
+    if kept or ask.deadline_hours is None or ask.remaining_units is None or pool.silicon not in ask.speed:
         return
     book.below("deadline", begin + ask.remaining_units / rate(ask, pool, regions), ask.deadline_hours)
 

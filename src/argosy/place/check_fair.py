@@ -111,11 +111,14 @@ class _Recount:
         if nodes and ask.units_per_hour is None and not seatable(ask, nodes):
             return False
         begin = begin_hours(self.snapshot, ask, pool)
-        late = ask.deadline_hours is not None and ask.remaining_units is not None
+        ends = ask.deadline_hours is not None and ask.remaining_units is not None
         if begin is None:
             return False
-        return not late or begin + (ask.remaining_units or 0.0) / rate(ask, pool, self.regions) <= (
-            (ask.deadline_hours or 0.0) + TINY
+        return (
+            not ends
+            or (stays and not ask.preemptible)
+            or begin + (ask.remaining_units or 0.0) / rate(ask, pool, self.regions)
+            <= ((ask.deadline_hours or 0.0) + TINY)
         )
 
     def equal(self, ask: PlaceAsk) -> float:

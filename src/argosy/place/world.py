@@ -361,7 +361,7 @@ class _Reduction:
             return carried, ()
         carry_usd, carry_hours = carried
         begin = wait if stays else max(wait, carry_hours) + ask.restart_hours
-        if self._late(ask, rate, begin):
+        if self._late(ask, rate, begin) and not (stays and not ask.preemptible):
             assert ask.deadline_hours is not None
             return f"deadline: done only after {ask.deadline_hours:g} hours", ()
         egress = self._egress(ask, region)
