@@ -32,6 +32,7 @@ KEPT = {
 # The same since checkpoints, data and moves are in the schedules.
 KEPT_CARRYING = {
     2070: "I6: work with ordered choices moved to its second one and was placed in its first again, for ever",
+    5575: "I7 was judged without the room that is kept for work on its way there",
     3644: "I7: work that was to wait for a copy was placed at once on a lower rung, where it had failed before",
 }
 

@@ -235,7 +235,8 @@ class Promises:
             promised = sum(
                 self.tasks[self.jobs[other.job].task_hash].nodes
                 for other in self.runs.values()
-                if other.pool == pool.id and (other in together or other.status in RUN_ACTIVE)
+                if (other.pool == pool.id and (other in together or other.status in RUN_ACTIVE))
+                or (other.moving_to == pool.id and other.status == "TERMINATING")  # its room is kept
             )
             free = sum(
                 node.ready and node.free_accelerators == node.accelerators and node.free_cpus == node.cpus
