@@ -108,7 +108,7 @@ LATE = {"place/seats.py": "the compiler behind packing takes 75 MB, which no ser
 
 
 def test_no_import_hides_in_a_function() -> None:
-    """An optional package may be looked for where it is needed; our own modules only where a heavy one hangs on them."""
+    """An optional package may be looked for where it is needed; ours only where a heavy one hangs on it, and named."""
     functions = (
         (name, node) for name, module in modules() for node in ast.walk(module)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
