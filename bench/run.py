@@ -169,6 +169,7 @@ def listing(folder: Path, jobs: int) -> dict[str, float]:
                 assert size > 400 * min(limit, jobs), size
             return seconds
 
+        took(jobs)  # meanwhile the first looks give every job the reason of its waiting
         page, whole = took(100), took(jobs)
     return {
         "http_page_of_100_p95_seconds": statistics.quantiles(page, n=20)[-1],
