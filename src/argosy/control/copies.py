@@ -60,14 +60,10 @@ def carry_out(
             if done and begin:
                 copier.begin(change.copy)
         except OutsideError as error:
-            if not _same(error, copy):
+            if str(error) != copy.message:
                 told = copy.model_copy(update={"message": str(error)})
                 changed += sum(store.change_copies([CopyChange("CopyWaits", told, copy.version)], fence=fence))
     return changed
-
-
-def _same(error: OutsideError, copy: Copy) -> bool:
-    return str(error) == copy.message
 
 
 def _next(copy: Copy, copier: Copier, rules: RunRules, now: datetime) -> tuple[CopyChange | None, bool]:
@@ -86,20 +82,15 @@ def _next(copy: Copy, copier: Copier, rules: RunRules, now: datetime) -> tuple[C
         return None, False
     if progress.state == "failed" and copy.status == "COPYING":
         failures = copy.failures + 1
-        later = now + _wait(failures, rules)
+        later = now + timedelta(seconds=rules.backoff_seconds(failures))
         return step(
             "CopyFailed", status="ORDERED", failures=failures, message=progress.message, not_before=later
         ), False
-    if copy.status == "COPYING" and copy.started_at is not None and now < copy.started_at + _wait(copy.attempts, rules):
+    soon = timedelta(seconds=rules.backoff_seconds(copy.attempts))
+    if copy.status == "COPYING" and copy.started_at is not None and now < copy.started_at + soon:
         return None, False  # forgotten so soon: perhaps it did not hear of it yet, perhaps it forgets everything
     begun: dict[str, Any] = {"attempts": copy.attempts + 1, "started_at": now, "not_before": None}
     return step("CopyStarted", status="COPYING", **begun), True
-
-
-def _wait(times: int, rules: RunRules) -> timedelta:
-    return timedelta(
-        seconds=min(rules.first_backoff_seconds * 2.0 ** min(times - 1, 60), rules.most_backoff_seconds)
-    )  # fmt: skip
 
 
 def at_hand(world: ControlWorld, copies: Mapping[str, Copy]) -> tuple[Replica, ...]:

@@ -162,9 +162,7 @@ class LiveTick:
         self.level = 0
         if self.only:
             self.asks = self._asks()
-            made = tick(self, self, self, clock=self.clock)
-            if made.failed:
-                raise OutsideError(made.failed[0][1])
+            self._tick()
         self.only = {}
 
     def _down_the_rungs(self) -> None:
@@ -177,10 +175,13 @@ class LiveTick:
                 self.asks = self._asks()
                 if not any(ask.running_in is None or ask.id in self.ways_out for ask in self.asks):
                     break
-                made = tick(self, self, self, clock=self.clock)
-                if made.failed:
-                    # Steps end in one store: when it fails one of them, the loop must know.
-                    raise OutsideError(made.failed[0][1])
+                self._tick()
+
+    def _tick(self) -> None:
+        made = tick(self, self, self, clock=self.clock)
+        if made.failed:
+            # Steps end in one store: when it fails one of them, the loop must know.
+            raise OutsideError(made.failed[0][1])
 
     # --- Observer
 
@@ -263,9 +264,7 @@ class LiveTick:
     def copy(self, step: Transfer) -> None:
         """Order a copy, once for a dataset and a region; whoever reads it waits until it is there."""
         if self.copies_made:
-            data_copies.order(
-                self.store, step, self.world, decision=self.decision, now=self.now, fence=self.fence
-            )  # fmt: skip
+            data_copies.order(self.store, step, self.world, decision=self.decision, now=self.now, fence=self.fence)
 
     def halt(self, step: Halt) -> None:
         """Ask a run to leave for another place (R14). Its job is placed anew once it is gone and shut out."""
@@ -382,7 +381,7 @@ class LiveTick:
         mine = [copy for copy in self.copies.values() if copy.dataset in data and copy.status != "DONE"]
         resting = {copy.to_region for copy in mine if copy.failures >= data_copies.FAILING}
         going = [copy for copy in mine if copy.to_region not in resting]
-        if going or mine:
+        if mine:
             self.for_data[name] = "; ".join(data_copies.words(copy, self.now) for copy in going or mine)
         any_here = any(
             self.world.has_data(data, self.fleet.pools[pool].pool.region) for r in group.rungs for pool in r.pools

@@ -64,7 +64,7 @@ class ControlWorld:
 
     def data_may_lie(self, name: str, region: str) -> bool:
         """Whether a copy of a dataset may lie in a region, by the dataset's own rule and by the one for all."""
-        dataset = next((known for known in self.datasets if known.id == name), None)
+        dataset = self._dataset(name)
         if dataset is None:
             return False
         return self.allows(Residency(allowed=dataset.jurisdictions), region) and self.allows(self.residency, region)
@@ -80,30 +80,31 @@ class ControlWorld:
 
     def copied(self, name: str, region: str) -> Carried | str:
         """What the cheapest copy of a dataset to a region takes; nothing where it lies there."""
-        dataset = next((known for known in self.datasets if known.id == name), None)
+        dataset = self._dataset(name)
         if dataset is None:
             return f"nobody knows where {name} lies"
-        starts = {dataset.home, *(replica.region for replica in self.replicas if replica.dataset == name)}
-        ways = [self.carried(start, region, dataset.size_gib) for start in sorted(starts)]
+        ways = [self.carried(start, region, dataset.size_gib) for start in sorted(self._at(name))]
         known = [way for way in ways if isinstance(way, Carried)]
         return min(known, key=lambda way: (way.usd, way.hours)) if known else str(ways[0])
 
     def has_data(self, names: Sequence[str], region: str) -> bool:
         """Whether each dataset lies in a region now."""
-        at = {(dataset.id, dataset.home) for dataset in self.datasets}
-        at |= {(replica.dataset, replica.region) for replica in self.replicas}
-        return all((name, region) in at for name in names)
+        return all(region in self._at(name) for name in names)
 
     def data_can_be_in(self, names: Sequence[str], region: str) -> bool:
         """Whether each dataset lies in a region, or has a way to it whose price somebody wrote."""
-        at: dict[str, set[str]] = {dataset.id: {dataset.home} for dataset in self.datasets}
-        for replica in self.replicas:
-            at.setdefault(replica.dataset, set()).add(replica.region)
         return all(
-            region in at.get(name, set())
-            or (bool(at.get(name)) and all(self._priced(start, region) for start in at[name]))
-            for name in names
+            region in at or (bool(at) and all(self._priced(start, region) for start in at))
+            for at in map(self._at, names)
         )
+
+    def _dataset(self, name: str) -> Dataset | None:
+        return next((dataset for dataset in self.datasets if dataset.id == name), None)
+
+    def _at(self, name: str) -> set[str]:
+        """Regions that a dataset lies in; none when nobody knows it."""
+        homes = (dataset.home for dataset in self.datasets if dataset.id == name)
+        return {*homes, *(replica.region for replica in self.replicas if replica.dataset == name)}
 
     def _priced(self, start: str, end: str) -> bool:
         begin, finish = self.regions.get(start), self.regions.get(end)

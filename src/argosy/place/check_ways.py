@@ -5,6 +5,7 @@ P1.U and P1.3, from the records alone. Called by `check`; shares nothing with `w
 
 from __future__ import annotations
 
+from argosy.model.latency import Latency
 from argosy.model.placement import Assignment, Placement
 from argosy.model.region import Region
 from argosy.model.routes import link_between, round_trip
@@ -18,11 +19,15 @@ def near_enough(snapshot: Snapshot, ask: PlaceAsk, region: Region) -> bool:
     """P1.U: whether all users of an ask are near enough to a region; an unmeasured distance is not."""
     if ask.latency is None:
         return True
-    regions = {row.id: row for row in snapshot.regions}
-    users = ask.latency.users or ((ask.home,) if ask.home is not None else ())
-    far = [round_trip(snapshot.links, regions[name], region, ask.latency.quantile) for name in users]
-    most = ask.latency.max_round_trip_milliseconds
+    far, most = _far(snapshot, ask, ask.latency, region), ask.latency.max_round_trip_milliseconds
     return bool(far) and all(row is not None and row <= most for row in far)
+
+
+def _far(snapshot: Snapshot, ask: PlaceAsk, latency: Latency, region: Region) -> list[float | None]:
+    """Round trips from the users of an ask to a region, milliseconds; None where nobody measured one."""
+    regions = {row.id: row for row in snapshot.regions}
+    users = latency.users or ((ask.home,) if ask.home is not None else ())
+    return [round_trip(snapshot.links, regions[name], region, latency.quantile) for name in users]
 
 
 def check_ways(book: Book, snapshot: Snapshot, placement: Placement) -> None:
@@ -38,10 +43,9 @@ def check_ways(book: Book, snapshot: Snapshot, placement: Placement) -> None:
     for assigned in placement.assignments:
         ask, pool = asks[assigned.ask], pools[assigned.pool]
         if ask.latency is not None:
-            users = ask.latency.users or (str(ask.home),)
-            far = [round_trip(snapshot.links, regions[n], regions[pool.region], ask.latency.quantile) for n in users]
+            far = _far(snapshot, ask, ask.latency, regions[pool.region])
             told = assigned.round_trip_milliseconds
-            book.holds("P1.U", told is not None and told == max(row for row in far if row is not None))
+            book.holds("P1.U", told is not None and told == max((row for row in far if row is not None), default=None))
         _start(book, snapshot, placement, assigned, ask, pool)
 
 
@@ -55,16 +59,9 @@ def _start(  # noqa: PLR0917  the records that a start depends on
     readers = [t.hours for t in placement.transfers if t.to_region == pool.region and t.dataset in ask.datasets]
     wait = max(readers, default=0.0)
     if ask.running_in != pool.id:
-        carry = 0.0
-        at = ask.checkpoint_in
-        if ask.running_in is not None:
-            at = next(p.region for p in snapshot.pools if p.id == ask.running_in)
-        if at not in (None, pool.region) and ask.checkpoint_gib > 0:
-            regions = {region.id: region for region in snapshot.regions}
-            hours = hours_of(snapshot, regions[str(at)], regions[pool.region], ask.checkpoint_gib)
-            book.holds("P1.3", hours is not None)
-            carry = hours or 0.0
-        wait = max(wait, carry) + ask.restart_hours
+        carry = _carry_hours(snapshot, ask, pool)
+        book.holds("P1.3", carry is not None)
+        wait = max(wait, carry or 0.0) + ask.restart_hours
     book.near("P1.3", row.start_after_hours, wait)
 
 
@@ -90,15 +87,19 @@ def begin_hours(snapshot: Snapshot, ask: PlaceAsk, pool: PoolState) -> float | N
         wait = max(wait, min(ways)[1])
     if ask.running_in == pool.id:
         return wait
+    carry = _carry_hours(snapshot, ask, pool)
+    return None if carry is None else max(wait, carry) + ask.restart_hours
+
+
+def _carry_hours(snapshot: Snapshot, ask: PlaceAsk, pool: PoolState) -> float | None:
+    """Hours that its checkpoint takes from where it runs or rests; 0 where it lies, None where no link says it."""
     at = ask.checkpoint_in
     if ask.running_in is not None:
         at = next(row.region for row in snapshot.pools if row.id == ask.running_in)
-    if at not in (None, region.id) and ask.checkpoint_gib > 0:
-        carry = hours_of(snapshot, regions[str(at)], region, ask.checkpoint_gib)
-        if carry is None:
-            return None
-        wait = max(wait, carry)
-    return wait + ask.restart_hours
+    if at is None or at == pool.region or ask.checkpoint_gib <= 0:
+        return 0.0
+    regions = {row.id: row for row in snapshot.regions}
+    return hours_of(snapshot, regions[at], regions[pool.region], ask.checkpoint_gib)
 
 
 def hours_of(snapshot: Snapshot, start: Region, end: Region, gib: float) -> float | None:

@@ -34,13 +34,7 @@ def explanation(placement: Placement, ask: str) -> list[str]:
         if row.seats:
             on = ", ".join(f"{seat.node} ({seat.accelerators:g})" for seat in row.seats[:8])
             lines.append(f"  On {on}{f' and {len(row.seats) - 8} more' if len(row.seats) > 8 else ''}.")
-        if row.round_trip_milliseconds is not None:
-            lines.append(
-                f"  Its users are {row.round_trip_milliseconds:g} ms away (there and back); "
-                f"at most {row.max_round_trip_milliseconds:g} are allowed."
-            )
-        if row.start_after_hours > 0:
-            lines.append(f"  Useful work begins after {row.start_after_hours:.1f} hours.")
+        lines += _way(row)
         if row.off_spot is not None:
             lines.append(f"  Its deadline keeps it off spot. {row.off_spot}.")
         if pool.scarcity_usd_per_accelerator_hour > 0:
@@ -96,6 +90,12 @@ def _share(placement: Placement, row: Assignment, level: FairLevel) -> list[str]
     """A share of time: what it comes to, and what anybody has at worst."""
     lines = [f"  That is a share of its time; it takes turns on {row.accelerators:,.4g} accelerators on average."]
     lines += _level(placement, level)
+    return lines + _way(row)
+
+
+def _way(row: Assignment) -> list[str]:
+    """How far its users are, and when useful work begins."""
+    lines = []
     if row.round_trip_milliseconds is not None:
         lines.append(
             f"  Its users are {row.round_trip_milliseconds:g} ms away (there and back); "

@@ -113,6 +113,13 @@ def fair_sharing(
     return Sharing(t, reached, class_of, count, alone, columns[used], both[used], len(values))
 
 
+def equal_speed(rate: Floats, size: Ints, capacity: Ints) -> Floats:
+    """P6.3: (N,) speed with a proportional share of every chip that can run the kind; 0 where none can."""
+    open_to = np.where((rate > 0) & (size[:, None] <= capacity[None, :]), capacity[None, :].astype(float), 0.0)
+    total = open_to.sum(axis=1)
+    return np.asarray(np.divide((rate * open_to).sum(axis=1), total, out=np.zeros(len(rate)), where=total > 0))
+
+
 class _Pairs:
     """All pairs that may be worth while, as positions (K,) and speeds (K,) of both."""
 
@@ -166,9 +173,7 @@ class _Master:
         self.count, self.capacity = count, capacity.astype(float)
         classes, chips = rate.shape
         fits = (rate > 0) & (size[:, None] <= capacity[None, :])
-        open_to = np.where(fits, self.capacity, 0.0)
-        total = open_to.sum(axis=1)
-        equal = np.divide((rate * open_to).sum(axis=1), total, out=np.zeros(classes), where=total > 0)
+        equal = equal_speed(rate, size, capacity)
         # A row of progress in units of what a proportional share gives: all rows have one scale.
         self.unit = np.divide(1.0, count * weight * equal, out=np.zeros(classes), where=equal > 0)
         self.chips, self.classes = chips, classes

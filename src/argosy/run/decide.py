@@ -324,8 +324,7 @@ def _again(
         end = _end("FAILED", reason, run_fields.get("exit_code")) | {"message": why}
         return case.change(kind, run_fields, end | (more or {}), penalties=penalties, drop_secrets=True)
     tries = tries or (0 if case.run.started_at is not None else case.run.epoch)
-    doubled = case.rules.first_backoff_seconds * 2.0 ** min(tries - 1, 60)
-    wait = min(doubled, case.rules.most_backoff_seconds) if tries else 0.0
+    wait = case.rules.backoff_seconds(tries)
     fields = {
         "status": "RECOVERING",
         "reason": reason,

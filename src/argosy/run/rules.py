@@ -57,3 +57,7 @@ class RunRules(Record):
     """How long one look may take before its leases are let go."""
     avoid_fraction: Fraction = 0.25
     """A location is avoided while its penalty is at least this much."""
+
+    def backoff_seconds(self, tries: int) -> float:
+        """Wait after so many tries that came to nothing: it doubles, up to the most; none after none."""
+        return min(self.first_backoff_seconds * 2.0 ** min(tries - 1, 60), self.most_backoff_seconds) if tries else 0.0

@@ -15,7 +15,7 @@ import numpy as np
 from argosy.model.region import Region
 from argosy.model.snapshot import OBJECTIVES, Objective, PlaceAsk, PoolState, Snapshot
 from argosy.place.rounds import NOWHERE, Floats, Ints
-from argosy.place.sharing import fair_sharing
+from argosy.place.sharing import equal_speed, fair_sharing
 from argosy.place.solve import solve
 from argosy.place.world import reduce
 from argosy.settings import Settings
@@ -54,7 +54,7 @@ def fair_shares(  # noqa: PLR0917  arrays as they are
     n-th of the time of a single ask, as Gavel has it.
     """
     # For the makespan progress is counted over the work left: weight x equal = left.
-    weight = 1.0 / size[kind] if left is None else left / _equal(rate, size, capacity)[kind]
+    weight = 1.0 / size[kind] if left is None else left / equal_speed(rate, size, capacity)[kind]
     pairs = np.zeros((len(rate), *rate.shape)) if beside is None else beside
     found = fair_sharing(kind, rate, pairs, size, capacity, weight=weight, rest=True)
     first = np.full(len(found.count), NOWHERE)
@@ -83,12 +83,6 @@ def agnostic_shares(kind: Ints, rate: Floats, size: Ints, capacity: Ints) -> Cla
     item = np.stack([one, np.full(len(one), NOWHERE), chip], axis=1)
     key = tuple((int(kinds[c]), NOWHERE, int(p)) for c, p in zip(one.tolist(), chip.tolist(), strict=True))
     return ClassShares(class_of.astype(np.int64), size[kinds], item, wanted[one, chip], key)
-
-
-def _equal(rate: Floats, size: Ints, capacity: Ints) -> Floats:
-    """(N,) speed with a proportional share of every chip that can run the kind, as P6.3 has it."""
-    open_to = np.where((rate > 0) & (size[:, None] <= capacity[None, :]), capacity[None, :], 0.0)
-    return np.asarray((rate * open_to).sum(axis=1) / np.maximum(open_to.sum(axis=1), 1.0))
 
 
 def by_records(  # noqa: PLR0917  facts as they are

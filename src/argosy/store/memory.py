@@ -33,13 +33,17 @@ from argosy.store.settle import (
     NewJob,
     Role,
     cancelling,
+    check_cordoned,
     check_fence,
+    check_jobs,
     copied_body,
     key_digest,
     next_lease,
     numbered,
+    same_lease,
     same_request,
     settle,
+    stepped,
     submitted,
     submitted_body,
 )
@@ -150,9 +154,7 @@ class MemoryStore(MemoryReader):
 
         def work(write: Write) -> list[Job]:
             found = {name: self.kept.jobs[name] for name in ids if name in self.kept.jobs}
-            for name in ids:
-                if name not in found or (project is not None and found[name].project != project):
-                    raise NotFound(f"there is no job {name}")
+            check_jobs(ids, found, project)
             applied = self._apply(write, cancelling(found.values()))
             found |= {job.id: job for job in applied.jobs}
             return [found[name] for name in ids]
@@ -189,17 +191,12 @@ class MemoryStore(MemoryReader):
             at, kept = self.clock.now(), self.kept
             check_fence(kept.leases.get(fence.name), fence, at)
             known = {name: copy.version for name, copy in kept.copies.items()}
-            done = []
-            for change in changes:
-                fits = known.get(change.copy.id, 0) == change.version
-                done.append(fits)
-                if fits:
-                    number = write.count("events", 1)
-                    known[change.copy.id] = number
-                    made = change.copy.model_copy(update={"version": number})
-                    write.event(number, at, change.kind, copied_body(to_row(dict(made))))
-                    write.changes.append(partial(kept.copies.update, {made.id: made}))
-            return tuple(done)
+            made = stepped(changes, known, lambda: write.count("events", 1))
+            for change, copy in zip(changes, made, strict=True):
+                if copy is not None:
+                    write.event(copy.version, at, change.kind, copied_body(to_row(dict(copy))))
+                    write.changes.append(partial(kept.copies.update, {copy.id: copy}))
+            return tuple(copy is not None for copy in made)
 
         return self._write(work)
 
@@ -216,9 +213,7 @@ class MemoryStore(MemoryReader):
                 if run.lease_owner == owner and run.driver in drivers:
                     write.changes.append(partial(self.kept.put_run, run.model_copy(update={"lease_expires_at": until})))
             known = None if lease is None else self.kept.leases.get(lease.name)
-            if lease is None or known is None or known.expires_at <= at:
-                return False
-            if (known.owner, known.epoch) != (lease.owner, lease.epoch):
+            if lease is None or known is None or not same_lease(known, lease) or known.expires_at <= at:
                 return False
             longer = replace(known, expires_at=until)
             write.changes.append(lambda: self.kept.leases.update({lease.name: longer}))
@@ -244,7 +239,7 @@ class MemoryStore(MemoryReader):
 
         def work(write: Write) -> None:
             known = self.kept.leases.get(lease.name)
-            if known is not None and (known.owner, known.epoch) == (lease.owner, lease.epoch):
+            if known is not None and same_lease(known, lease):
                 given = replace(known, expires_at=self.clock.now())
                 write.changes.append(lambda: self.kept.leases.update({lease.name: given}))
 
@@ -294,8 +289,7 @@ class MemoryStore(MemoryReader):
 
     def uncordon(self, target: str) -> None:
         """Let new work start there again. NotFound when it was not cordoned."""
-        if target not in self.cordons():
-            raise NotFound(f"{target} is not cordoned; cordoned: {', '.join(self.cordons()) or 'nothing'}")
+        check_cordoned(target, self.cordons())
         self._cordon("Uncordoned", target, None)
 
     def decided(self, decision: str, placement: Mapping[str, Any]) -> None:

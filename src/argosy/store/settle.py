@@ -14,10 +14,11 @@ from typing import Any, Literal
 
 from pydantic import SecretStr
 
-from argosy.errors import Conflict
+from argosy.errors import Conflict, NotFound
+from argosy.model.copy import Copy
 from argosy.model.job import JOB_ENDS, RUN_ENDS, Job, Run
 from argosy.model.task import Task
-from argosy.store.change import Change, illegal, stamped
+from argosy.store.change import Change, CopyChange, illegal, stamped
 from argosy.store.rows import LEASE_COLUMNS, digest, to_row, to_text
 
 Role = Literal["viewer", "submitter", "operator", "admin"]
@@ -219,21 +220,54 @@ def cancelling(jobs: Iterable[Job]) -> list[Change]:
     return changes
 
 
+def check_jobs(ids: Iterable[str], found: Mapping[str, Job], project: str | None) -> None:
+    """NotFound names a job that is not there, or that the project may not see."""
+    for name in ids:
+        if name not in found or (project is not None and found[name].project != project):
+            raise NotFound(f"there is no job {name}")
+
+
+def check_cordoned(target: str, cordons: Mapping[str, bool]) -> None:
+    """NotFound when a target is not cordoned, with what is."""
+    if target not in cordons:
+        raise NotFound(f"{target} is not cordoned; cordoned: {', '.join(cordons) or 'nothing'}")
+
+
+def stepped(changes: Sequence[CopyChange], versions: dict[str, int], number: Callable[[], int]) -> list[Copy | None]:
+    """Each copy as its step leaves it, with the number of its event; None where it was another by then.
+
+    `versions` are those of the copies that are known; they follow the steps.
+    """
+    made: list[Copy | None] = []
+    for change in changes:
+        if versions.get(change.copy.id, 0) != change.version:
+            made.append(None)
+            continue
+        versions[change.copy.id] = number()
+        made.append(change.copy.model_copy(update={"version": versions[change.copy.id]}))
+    return made
+
+
 def next_lease(
     known: Lease | None, name: str, owner: str, held: Lease | None, *, at: datetime, until: datetime
 ) -> Lease | None:
     """The lease that `owner` has from now on, given the one that is known; None while another holds it."""
     if known is None:
         return Lease(name, owner, 1, until)
-    same = held is not None and (known.owner, known.epoch) == (held.owner, held.epoch)
+    same = held is not None and same_lease(known, held)
     if not same and known.owner != owner and known.expires_at > at:
         return None
     return Lease(name, owner, known.epoch if same else known.epoch + 1, until)
 
 
+def same_lease(known: Lease | None, held: Lease) -> bool:
+    """Whether the lease that is known is still the one that was taken, run out or not."""
+    return known is not None and (known.owner, known.epoch) == (held.owner, held.epoch)
+
+
 def check_fence(known: Lease | None, fence: Lease, at: datetime) -> None:
     """Conflict unless the lease that `fence` speaks of is still held."""
-    if known is None or (known.owner, known.epoch) != (fence.owner, fence.epoch) or known.expires_at <= at:
+    if known is None or not same_lease(known, fence) or known.expires_at <= at:
         raise Conflict(f"the lease {fence.name} of epoch {fence.epoch} is no longer held; nothing was changed")
 
 

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Engine
 
 from argosy.clock import Clock, unguessable
 from argosy.errors import NotFound
+from argosy.model.copy import Copy
 from argosy.model.job import Job, Run
 from argosy.model.task import Task
 from argosy.store import tables as t
@@ -40,11 +41,14 @@ from argosy.store.settle import (
     NewJob,
     Role,
     cancelling,
+    check_cordoned,
     check_fence,
+    check_jobs,
     copied_body,
     key_digest,
     next_lease,
     same_request,
+    stepped,
     submitted,
     submitted_body,
     task_hash,
@@ -179,9 +183,7 @@ class Store(Reader):
 
         def work(connection: Connection) -> list[Job]:
             found = {job.id: job for job in self._jobs_by_id(connection, ids)}
-            for name in ids:
-                if name not in found or (project is not None and found[name].project != project):
-                    raise NotFound(f"there is no job {name}")
+            check_jobs(ids, found, project)
             self._apply(connection, cancelling(found.values()))
             return self._jobs_by_id(connection, ids)
 
@@ -218,15 +220,11 @@ class Store(Reader):
             check_fence(self._known_lease(connection, fence.name), fence, at)
             ids = sorted({change.copy.id for change in changes})
             known = {row.id: row.version for row in connection.execute(_COPIES_NAMED, {"ids": ids})}
-            done = []
-            for change in changes:
-                fits = known.get(change.copy.id, 0) == change.version
-                done.append(fits)
-                if fits:
-                    number = self._count(connection, "events", 1)
-                    known[change.copy.id] = number
-                    self._keep_copy(connection, change, number, at)
-            return tuple(done)
+            made = stepped(changes, known, lambda: self._count(connection, "events", 1))
+            for change, copy in zip(changes, made, strict=True):
+                if copy is not None:
+                    self._keep_copy(connection, change.kind, copy, at)
+            return tuple(copy is not None for copy in made)
 
         return self._write(work)
 
@@ -328,8 +326,7 @@ class Store(Reader):
 
     def uncordon(self, target: str) -> None:
         """Let new work start there again. NotFound when it was not cordoned."""
-        if target not in self.cordons():
-            raise NotFound(f"{target} is not cordoned; cordoned: {', '.join(self.cordons()) or 'nothing'}")
+        check_cordoned(target, self.cordons())
         self._cordon("Uncordoned", target, None)
 
     # --- Decisions
@@ -434,12 +431,11 @@ class Store(Reader):
             take=lambda number: self._count(connection, "events", number),
         )
 
-    def _keep_copy(self, connection: Connection, change: CopyChange, number: int, at: datetime) -> None:
-        copy = change.copy
+    def _keep_copy(self, connection: Connection, kind: str, copy: Copy, at: datetime) -> None:
         row = to_row(dict(copy))
         connection.execute(sa.delete(t.copies).where(t.copies.c.id == copy.id))
-        connection.execute(sa.insert(t.copies), {**row, "version": number})
-        event = {"number": number, "at": to_text(at), "kind": change.kind, "job": None, "run": None}
+        connection.execute(sa.insert(t.copies), row)
+        event = {"number": copy.version, "at": to_text(at), "kind": kind, "job": None, "run": None}
         connection.execute(sa.insert(t.events), {**event, "body": copied_body(row)})
 
     def _cordon(self, kind: str, target: str, drain: bool | None) -> None:
