@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from argosy.cli.given import completed
 from argosy.cli.plan import output, shown_progress, stoppable, with_options
 from argosy.cli.problems import reported
 from argosy.cli.question_end import finish, write_page
@@ -17,8 +18,6 @@ from argosy.clock import SystemClock
 from argosy.files.edits import bundled as bundled_edits
 from argosy.files.edits import strategy as read_strategy
 from argosy.files.edits import stress as read_stress
-from argosy.files.load import load
-from argosy.market.catalogue import bundled
 from argosy.model.futures import futures
 from argosy.model.question import Comparison
 from argosy.plan.compare import compare as ask
@@ -51,8 +50,7 @@ def compare(
     """
     settings = solving(time_limit, workers, ray, keep)
     with reported(as_json, next_step=f"correct them; bundled strategies are {', '.join(bundled_edits('strategies'))}"):
-        catalogue = bundled()
-        world = with_options(load(portfolio, settings, catalogue=catalogue).with_catalogue(catalogue), risk)
+        world = with_options(completed(portfolio, settings), risk)
         chosen = [read_strategy(name, world, settings) for name in strategies]
         tests = [read_stress(name, world, settings) for name in stress or []]
         drawn = futures(world, seed=seed, count=scenarios)

@@ -8,7 +8,11 @@ from pathlib import Path
 from typing import TypeVar
 
 from argosy.errors import BadInput, OutsideError, Problem
+from argosy.files.load import load
+from argosy.market.catalogue import bundled
+from argosy.model.portfolio import Portfolio
 from argosy.place.inputs import PlanRecord
+from argosy.settings import Settings
 from argosy.units import Month
 
 T = TypeVar("T")
@@ -48,6 +52,12 @@ def month(text: str | None) -> Month | None:
         return None if text is None else Month.parse(text)
     except ValueError as error:
         raise BadInput([Problem("--month", 0, 0, "option.month", "", str(error))]) from error
+
+
+def completed(portfolio: Path, settings: Settings) -> Portfolio:
+    """The portfolio that is written there, with the bundled catalogue's word for what it leaves out."""
+    catalogue = bundled()
+    return load(portfolio, settings, catalogue=catalogue).with_catalogue(catalogue)
 
 
 def plan_record(path: Path | None) -> PlanRecord | None:

@@ -11,19 +11,16 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from argosy.cli.given import Gathering, known, plan_record
+from argosy.cli.given import Gathering, completed, known, plan_record
 from argosy.cli.given import month as given_month
 from argosy.cli.plan import output
 from argosy.cli.problems import EXIT_NO, EXIT_OK, print_json, reported
 from argosy.errors import BadInput, Problem
 from argosy.files.asks import Asks, asks
-from argosy.files.load import load
 from argosy.files.nodes import nodes as read_nodes
 from argosy.files.pairs import pairs as read_pairs
-from argosy.market.catalogue import bundled
 from argosy.model.pair_speed import PairSpeed
 from argosy.model.placement import Placement
-from argosy.model.portfolio import Portfolio
 from argosy.model.snapshot import OBJECTIVES, Objective, Snapshot
 from argosy.place import place as decide
 from argosy.place.inputs import snapshot
@@ -90,7 +87,7 @@ def seen_and_decided(
     settings, gather = Settings(solver_threads=threads), Gathering()
     gather(lambda: known("objective", objective, OBJECTIVES))
     gather(lambda: known("throughput", throughput, ("p10", "p50")))
-    world = gather(lambda: _world(portfolio, settings))
+    world = gather(lambda: completed(portfolio, settings))
     lines = None if jobs is None else gather(lambda: asks(jobs, settings))
     record = gather(lambda: plan_record(plan))
     at = gather(lambda: given_month(month))
@@ -125,11 +122,6 @@ def _pairs(path: Path, objective: str) -> tuple[PairSpeed, ...]:
         )
         raise BadInput([Problem("--pairs", 0, 0, "option.pairs", "", message)])
     return read_pairs(str(path))
-
-
-def _world(portfolio: Path, settings: Settings) -> Portfolio:
-    catalogue = bundled()
-    return load(portfolio, settings, catalogue=catalogue).with_catalogue(catalogue)
 
 
 def _located(problem: Problem, portfolio: Path, lines: Asks | None, nodes: Path | None) -> Problem:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from argosy.cli.given import completed
 from argosy.cli.plan import output, shown_progress, stoppable, with_options
 from argosy.cli.problems import reported
 from argosy.cli.question_end import finish, write_page
@@ -15,8 +16,6 @@ from argosy.cli.questions_tables import price_tables
 from argosy.cli.solving import Keep, Ray, Workers, solving
 from argosy.clock import SystemClock
 from argosy.errors import BadInput, Problem
-from argosy.files.load import load
-from argosy.market.catalogue import bundled
 from argosy.model.futures import futures
 from argosy.model.question import PriceAnswer
 from argosy.plan.project_value import price_project
@@ -53,8 +52,7 @@ def price(
         if (contract is None) == (project is None):
             message = "name one contract (--contract ID) or one project (--project ID)"
             raise BadInput([Problem("--contract", 0, 0, "option.missing", "", message)])
-        catalogue = bundled()
-        world = with_options(load(portfolio, settings, catalogue=catalogue).with_catalogue(catalogue), risk)
+        world = with_options(completed(portfolio, settings), risk)
         drawn = futures(world, seed=seed, count=scenarios)
         stop = threading.Event()
         start = world.scenarios.seed if seed is None else seed

@@ -24,11 +24,10 @@ from typing import Annotated
 from annotated_types import Gt
 from pydantic import PrivateAttr, ValidationError
 
+from argosy.cli.given import completed
 from argosy.control.world import ControlWorld
 from argosy.errors import BadInput, OutsideError, Problem
-from argosy.files.load import load
 from argosy.files.yaml_tree import Branch, Step, decode, dotted, read
-from argosy.market.catalogue import bundled
 from argosy.model.dataset import Dataset
 from argosy.model.link import Link
 from argosy.model.load import Residency
@@ -89,8 +88,7 @@ class ServerFile(Record):
         """What placement knows besides the engines. BadInput at the line of what names nothing that is known."""
         world = ControlWorld()
         if self.portfolio is not None:
-            catalogue = bundled()
-            known = load(Path(self.portfolio), Settings(), catalogue=catalogue).with_catalogue(catalogue)
+            known = completed(Path(self.portfolio), Settings())
             world = ControlWorld(
                 regions={region.id: region for region in known.regions},
                 datasets=known.datasets,

@@ -12,13 +12,10 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from argosy.cli.given import Gathering, month, plan_record
+from argosy.cli.given import Gathering, completed, month, plan_record
 from argosy.cli.plan import output
 from argosy.errors import Problem
-from argosy.files.load import load
 from argosy.files.traces._source import Source, source
-from argosy.market.catalogue import bundled
-from argosy.model.portfolio import Portfolio
 from argosy.settings import Settings
 from argosy.simulate.outcome import Outcome, outcome
 from argosy.simulate.run import Setup, Simulation, check_objective
@@ -46,7 +43,7 @@ def simulated(wanted: Wanted, meant: Callable[[], None]) -> Outcome:
     settings, gather = Settings(), Gathering()
     gather(meant)
     gather(lambda: check_objective(wanted.objective))
-    world = gather(lambda: _world(wanted.portfolio, settings))
+    world = gather(lambda: completed(wanted.portfolio, settings))
     start, plan = gather(lambda: month(wanted.month)), gather(lambda: plan_record(wanted.plan))
     parts = gather(lambda: _parts(wanted.traces))
     if wanted.stands_for is not None and not (parts and parts[0] is not None) and not gather.problems:
@@ -83,11 +80,6 @@ def simulated(wanted: Wanted, meant: Callable[[], None]) -> Outcome:
             bar.update(task, completed=hours, told=f"day {hours / 24:,.0f}, {ended:,} asks done, {events:,} events")
 
         return outcome(made.run(told))
-
-
-def _world(portfolio: Path, settings: Settings) -> Portfolio:
-    catalogue = bundled()
-    return load(portfolio, settings, catalogue=catalogue).with_catalogue(catalogue)
 
 
 def _parts(traces: Sequence[str]) -> tuple[pl.DataFrame | None, pl.DataFrame | None, pl.DataFrame | None]:

@@ -114,12 +114,13 @@ def _by_manifest(mark: Path, text: str, epoch: int, hash_gib: float) -> Found | 
     gib = sum(size for size, _ in files.values()) / _GIB
     for name, (size, digest) in files.items():
         path = mark.parent / name
-        if not path.is_file() or path.stat().st_size != size or (gib <= hash_gib and _digest(path) != digest):
+        if not path.is_file() or path.stat().st_size != size or (gib <= hash_gib and file_hash(path) != digest):
             return None
     return Found(str(mark.parent), epoch, gib, whole, at.astimezone(UTC))
 
 
-def _digest(path: Path) -> str:
+def file_hash(path: Path) -> str:
+    """SHA-256 over what a file holds."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

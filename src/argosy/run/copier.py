@@ -21,11 +21,11 @@ from urllib.parse import quote
 
 from argosy.errors import OutsideError
 from argosy.model.copy import Copy
+from argosy.run.checkpoints import file_hash
 from argosy.run.wrapper import manifest_lines, write_durably
 
 HOUSE = ".argosy"
 """Folder beside the copies of a region: what was copied there, and attempts that are not whole."""
-_BLOCK = 1 << 20
 _TAIL = 300
 
 
@@ -195,9 +195,5 @@ def _sum(folder: Path) -> str:
         if path.is_symlink():
             files[str(path.relative_to(folder))] = (0, f"-> {os.readlink(path)}")
         elif path.is_file():
-            digest = hashlib.sha256()
-            with path.open("rb") as file:
-                for block in iter(lambda: file.read(_BLOCK), b""):
-                    digest.update(block)
-            files[str(path.relative_to(folder))] = (path.stat().st_size, digest.hexdigest())
+            files[str(path.relative_to(folder))] = (path.stat().st_size, file_hash(path))
     return hashlib.sha256(manifest_lines(files).encode()).hexdigest()
