@@ -311,8 +311,40 @@ def test_a_folder_has_one_server(tmp_path: Path) -> None:
 
 
 def test_a_store_that_cannot_be_opened_is_not_kept(data: Path, home: Path) -> None:
-    argosy("up", "--port", "0", "--store", "postgresql://me:hidden-word@127.0.0.1:1/x", code=3)
+    told = argosy("up", "--port", "0", "--store", "postgresql://me:hidden-word@127.0.0.1:1/x", code=3).stderr
+    assert "the store on PostgreSQL, x cannot be opened" in told
+    assert "hidden-word" not in told
     assert listed() == [], "the folder is as it was before"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "", "foo", "mysql://me:hidden-word@h/x", "postgresql://me:hidden-word@h:port/x", "sqlite://", "sqlite:///",
+        "sqlite:///:memory:", "sqlite:///x.db?mode=ro", "postgresql+asyncpg://me:hidden-word@h/x",
+    ],
+)  # fmt: skip
+def test_a_store_that_is_no_address_is_bad_input(home: Path, address: str) -> None:
+    told = argosy("up", "--port", "0", "--store", address, code=2).stderr
+    assert told.startswith("--store:0:0: option.store: ")
+    assert "write sqlite:///PATH or postgresql://" in told
+    assert "hidden-word" not in told
+    assert not (home / ".argosy").exists(), "nothing was made"
+
+
+def test_a_setting_that_postgresql_does_not_have_is_bad_input(home: Path) -> None:
+    pytest.importorskip("psycopg")
+    told = argosy("up", "--port", "0", "--store", "postgresql://me@127.0.0.1:1/x?colour=red", code=2).stderr
+    assert "PostgreSQL has no setting colour" in told
+
+
+@pytest.mark.parametrize("name", ["what?", "a%20b", "ünï#x", "plain"])
+def test_a_data_folder_of_any_name_keeps_its_store(home: Path, name: str) -> None:
+    argosy("keys", "make", "--data", name)
+    store = home / name / "store.db"
+    assert stat.S_IMODE(store.stat().st_mode) == 0o600
+    assert store.stat().st_size
+    assert [path.name for path in home.iterdir()] == [name]
 
 
 def test_a_full_or_closed_disk_is_named(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -341,8 +373,9 @@ def test_server_file(tmp_path: Path) -> None:
     with pytest.raises(BadInput) as caught:
         read_server_file(path)
     assert [(p.line, p.code) for p in caught.value.problems] == [(2, "field.value"), (3, "field.unknown")]
-    with pytest.raises(OutsideError):
-        read_server_file(tmp_path / "nothing.yaml")
+    for nothing in (tmp_path / "nothing.yaml", tmp_path):
+        with pytest.raises(BadInput, match=r"file\.missing"):
+            read_server_file(nothing)
 
 
 def test_logs_hide_what_is_secret() -> None:

@@ -17,6 +17,7 @@ from argosy.errors import BadInput, Problem
 from argosy.model.copy import Copy
 from argosy.run.copier import CommandCopier, FolderCopier
 
+ROOT = Path(__file__).resolve().parents[2]
 WHOLE = """
 plan: plan.json
 regions:
@@ -96,6 +97,7 @@ def test_the_plans_prices_are_those_of_the_month(tmp_path: Path) -> None:
         (WHOLE.replace("usd_per_gib: 0.1", "usd_per_gib: -1"), 9, 44, "field.value"),
         (WHOLE.replace("usd_per_gib", "usd_per_gb"), 9, 31, "field.unknown"),
         (WHOLE.replace("plan.json", "no.json"), 2, 7, "path.missing"),
+        ("portfolio: nowhere\n", 1, 12, "path.missing"),
         (WHOLE + "datum: 1\n", 13, 1, "field.unknown"),
     ],
 )
@@ -109,6 +111,15 @@ def test_a_plan_that_is_none_is_refused_where_it_is_named(tmp_path: Path) -> Non
     assert (Path(problem.file).name, problem.line, problem.column, problem.code) == ("server.yaml", 2, 7, "plan.format")
     (problem,) = refused(tmp_path, WHOLE, '{"format":\n  nothing}')
     assert (Path(problem.file).name, problem.line, problem.column) == ("plan.json", 2, 3)
+
+
+def test_a_plan_of_another_portfolio_is_refused_where_it_is_named(tmp_path: Path) -> None:
+    text = f"plan: plan.json\nportfolio: {ROOT / 'examples' / 'startup'}\n"
+    (problem,) = refused(tmp_path, text, {**PLAN, "portfolio": "scale-up"})
+    assert (Path(problem.file).name, problem.line, problem.column) == ("server.yaml", 1, 7)
+    assert problem.code == "plan.portfolio"
+    assert "a plan of 'scale-up', and `portfolio` names 'startup'" in problem.message
+    assert world(tmp_path, text, {**PLAN, "portfolio": "startup"}).price_source == "plan"
 
 
 def test_the_plans_prices_decide_and_are_told() -> None:

@@ -14,9 +14,9 @@ from alembic.migration import MigrationContext
 from pydantic import SecretStr
 from tests.support.stores import HandClock, sqlite_store
 
-from argosy.errors import Conflict, NotFound, OutsideError
+from argosy.errors import BadInput, Conflict, NotFound, OutsideError
 from argosy.model.task import Task
-from argosy.store import Change, NewJob, NewRun, Store
+from argosy.store import Change, NewJob, NewRun, Store, file_address, whole_address
 from argosy.store import tables as t
 
 TASK = Task(name="hello", run="echo hello")
@@ -249,10 +249,22 @@ def test_one_piece_that_fails_takes_no_other_with_it(store: Store) -> None:
     assert len(store.open_jobs()) == 1
 
 
-@pytest.mark.parametrize("url", ["mysql://x/y", "nonsense", "sqlite:////no/such/folder/x.db"])
-def test_an_address_that_cannot_be_opened_says_so(url: str) -> None:
-    with pytest.raises(OutsideError):
-        Store(url, HandClock())
+def test_an_address_that_cannot_be_opened_says_so(tmp_path: Path) -> None:
+    with pytest.raises(OutsideError, match=r"/no/such/folder/x\.db cannot be opened: No such file"):
+        Store("sqlite:////no/such/folder/x.db", HandClock())
+    (tmp_path / "x.db").write_bytes(b"not a database " * 100)
+    with pytest.raises(OutsideError, match=r"x\.db cannot be opened: file is not a database"):
+        Store(file_address(tmp_path / "x.db"), HandClock())
+    with pytest.raises(BadInput):
+        Store("nonsense", HandClock())
+
+
+def test_an_address_means_the_same_in_every_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert whole_address("sqlite:///x.db") == file_address(tmp_path / "x.db")
+    assert whole_address("postgres://me:word@h/x?sslmode=require") == (
+        "postgresql+psycopg://me:word@h/x?sslmode=require"
+    )
 
 
 def test_a_store_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:

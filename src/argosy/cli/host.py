@@ -26,7 +26,7 @@ from argosy.control.service import Service
 from argosy.record import Record
 from argosy.run.drivers.local import Settings as LocalSettings
 from argosy.run.engine import open_driver
-from argosy.store import Store
+from argosy.store import Store, file_address
 
 PROJECT = "main"
 IDLE_SECONDS = 0.5
@@ -51,8 +51,7 @@ class Host:
         file = file or ServerFile()
         clock = SystemClock()
         self.log = write_to(folder.log)
-        folder.store.touch(mode=0o600)  # values of secrets rest in it; what SQLite puts beside it gets the same mode
-        self.store = Store(store or f"sqlite:///{folder.store}", clock)
+        self.store = Store(store or file_address(folder.store), clock)
         self.key = self._own_key()
         known = self.store.keys()
         require_keys(address[0], sum(key.revoked_at is None for key in known) - 1)

@@ -86,9 +86,12 @@ class ServerFile(Record):
 
     def world(self) -> ControlWorld:
         """What placement knows besides the engines. BadInput at the line of what names nothing that is known."""
-        world = ControlWorld()
+        world, name = ControlWorld(), None
         if self.portfolio is not None:
+            if not Path(self.portfolio).exists():
+                raise BadInput([self._at(("portfolio",), "path.missing", f"there is no {self.portfolio}")])
             known = completed(Path(self.portfolio), Settings())
+            name = known.name
             world = ControlWorld(
                 regions={region.id: region for region in known.regions},
                 datasets=known.datasets,
@@ -99,7 +102,7 @@ class ServerFile(Record):
         regions = {**world.regions, **{region.id: region for region in self.regions}}
         datasets = (*self.datasets, *(dataset for dataset in world.datasets if dataset.id not in own))
         self._check(regions, datasets)
-        record = None if self.plan is None else self._plan(Path(self.plan))
+        record = None if self.plan is None else self._plan(Path(self.plan), name)
         return ControlWorld(
             regions=regions,
             datasets=datasets,
@@ -167,8 +170,11 @@ class ServerFile(Record):
         if wrong:
             raise BadInput(wrong)
 
-    def _plan(self, path: Path) -> PlanRecord:
-        """The prices of a plan. BadInput where the file, or this file's line about it, is wrong."""
+    def _plan(self, path: Path, portfolio: str | None) -> PlanRecord:
+        """The prices of a plan. BadInput where the file, or this file's line about it, is wrong.
+
+        Pools of two portfolios may have one name and not one price, so a plan of another portfolio is refused.
+        """
         try:
             document = json.loads(path.read_bytes())
         except OSError as error:
@@ -180,15 +186,21 @@ class ServerFile(Record):
         except ValueError as error:
             raise BadInput([self._at(("plan",), "plan.format", f"{path} is no text: {error}")]) from error
         try:
-            return PlanRecord(document if isinstance(document, dict) else {}, str(path))
+            record = PlanRecord(document if isinstance(document, dict) else {}, str(path))
         except BadInput as error:
             raise BadInput([self._at(("plan",), p.code, f"{path}: {p.message}") for p in error.problems]) from error
+        if None not in (portfolio, record.portfolio) and record.portfolio != portfolio:
+            message = f"{path} is a plan of {record.portfolio!r}, and `portfolio` names {portfolio!r}; plan that one"
+            raise BadInput([self._at(("plan",), "plan.portfolio", message)])
+        return record
 
 
 def read_server_file(path: Path) -> ServerFile:
     """The configuration in a file. BadInput with every problem at its line."""
     try:
         data = path.read_bytes()
+    except (FileNotFoundError, IsADirectoryError):
+        raise BadInput([Problem(str(path), 0, 0, "file.missing", "", "there is no such file")]) from None
     except OSError as error:
         raise OutsideError(f"cannot read {path}: {error.strerror or error}") from error
     text = decode(str(path), data)

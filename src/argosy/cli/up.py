@@ -18,6 +18,7 @@ from argosy.cli.host import Host
 from argosy.cli.problems import print_json, reported
 from argosy.cli.server_file import read_server_file
 from argosy.errors import OutsideError
+from argosy.store import whole_address
 
 PATIENCE_SECONDS = 30.0
 
@@ -41,6 +42,7 @@ def up(
     """
     with reported(as_json, next_step="correct it and start again"):
         folder = DataFolder.chosen(data)
+        store = None if store is None else whole_address(store)
         file = None if config is None else read_server_file(config)
         folder.make()
         with _taken(folder):

@@ -37,6 +37,8 @@ class PlanRecord:
             message = f"this is no plan: `argosy plan --json` writes {PLAN_FORMAT} with status optimal or feasible"
             raise BadInput([Problem(name, 0, 0, "plan.format", "", message)])
         self.name = name
+        self.portfolio = document.get("portfolio")
+        """Name of the portfolio that was planned; None where the document does not say it."""
         self.prices: dict[tuple[str, str], float] = {}
         self.sizes: dict[str, float] = {}
         try:

@@ -6,6 +6,7 @@ simulations. Nothing here decides anything.
 """
 
 from argosy.store.change import Change, CopyChange, NewRun
+from argosy.store.engine import file_address, whole_address
 from argosy.store.memory import MemoryStore
 from argosy.store.reader import Present
 from argosy.store.recount import Recount
@@ -27,4 +28,6 @@ __all__ = [
     "Present",
     "Recount",
     "Store",
+    "file_address",
+    "whole_address",
 ]

@@ -14,38 +14,78 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from alembic.util.exc import CommandError
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError, SQLAlchemyError
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
 
-from argosy.errors import OutsideError
+from argosy.errors import BadInput, OutsideError, Problem
 
 BUSY_SECONDS = 30
+CONNECT_SECONDS = 10
 # A replica that is stopped within a transaction must not hold up the others.
 _PG_OPTIONS = "-c idle_in_transaction_session_timeout=3000 -c lock_timeout=10000"
+_POSTGRESQL = "postgresql+psycopg"
+_RIGHT = "write sqlite:///PATH or postgresql://USER:PASSWORD@HOST:PORT/NAME"
 
 
-def open_engine(url: str) -> Engine:
-    """The database at a URL, `sqlite:///PATH` or `postgresql://…`. OutsideError says what is wrong with it."""
+def file_address(path: Path) -> str:
+    """The address of a store in a file, whatever characters its path has."""
+    return URL.create("sqlite", database=str(path)).render_as_string()
+
+
+def whole_address(address: str) -> str:
+    """The address with nothing left open: one that means the same in every working folder. BadInput when it is none."""
+    return _parsed(address).render_as_string(hide_password=False)
+
+
+def open_engine(address: str) -> Engine:
+    """The database at an address, `sqlite:///PATH` or `postgresql://...`. A file is made where there is none.
+
+    BadInput when it is no address of a store, OutsideError when a file cannot be made or written, or when the driver
+    for PostgreSQL is not installed.
+    """
+    url = _parsed(address)
+    if url.get_backend_name() == "sqlite":
+        try:
+            # Values of secrets rest in it; what SQLite puts beside it gets the same mode.
+            Path(url.database or "").touch(mode=0o600)
+        except OSError as error:
+            raise OutsideError(f"the store {url.database} cannot be opened: {error.strerror or error}") from error
+        engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False})
+        event.listen(engine, "connect", _sqlite_pragmas)
+        event.listen(engine, "begin", sqlite_begin)
+        return engine
+    settings: dict[str, Any] = {"options": " ".join([*url.normalized_query.get("options", ()), _PG_OPTIONS])}
+    if "connect_timeout" not in url.query:
+        settings["connect_timeout"] = CONNECT_SECONDS
     try:
-        parsed = make_url(url)
-        if parsed.drivername == "postgresql":
-            parsed = parsed.set(drivername="postgresql+psycopg")
-        if parsed.get_backend_name() not in ("sqlite", "postgresql"):
-            raise OutsideError(f"a store is sqlite:///PATH or postgresql://…, not {parsed.drivername}")
-        if parsed.get_backend_name() == "sqlite":
-            engine = create_engine(parsed, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False})
-            event.listen(engine, "connect", _sqlite_pragmas)
-            event.listen(engine, "begin", sqlite_begin)
-            return engine
-        return create_engine(
-            parsed, pool_pre_ping=True, pool_size=8, max_overflow=8, connect_args={"options": _PG_OPTIONS}
-        )
-    except (ArgumentError, NoSuchModuleError, ValueError):  # what they say may hold the address, and that a password
-        raise OutsideError(
-            "this is not the address of a store; write sqlite:///PATH or postgresql://USER:PASSWORD@HOST:PORT/NAME"
-        ) from None
+        engine = create_engine(url, pool_pre_ping=True, pool_size=8, max_overflow=8, connect_args=settings)
     except ModuleNotFoundError as error:
         raise OutsideError(f"a store on PostgreSQL needs the extra: install argosy[postgres] ({error})") from None
+    known = {option.keyword.decode() for option in engine.dialect.loaded_dbapi.pq.Conninfo.get_defaults()}
+    if unknown := sorted(set(url.query) - known):
+        raise _refused(f"PostgreSQL has no setting {', '.join(unknown)}")
+    return engine
+
+
+def _parsed(address: str) -> URL:
+    """The parts of an address. What is said of a wrong one holds nothing of it that may be a password."""
+    try:
+        url = make_url(address)
+    except (ArgumentError, ValueError):
+        raise _refused("this is no address of a store") from None
+    if url.drivername in ("postgresql", "postgres", _POSTGRESQL):
+        return url.set(drivername=_POSTGRESQL)
+    if url.drivername != "sqlite":
+        raise _refused(f"{url.drivername} is no kind of store")
+    if url.host is not None or url.query:
+        raise _refused("a store in a file has a path and nothing else")
+    if url.database in (None, "", ":memory:"):
+        raise _refused("a store in memory would forget its jobs")
+    return url.set(database=str(Path(url.database).absolute()))
+
+
+def _refused(why: str) -> BadInput:
+    return BadInput([Problem("--store", 0, 0, "option.store", "", f"{why}; {_RIGHT}")])
 
 
 def migrate(engine: Engine) -> None:
@@ -66,7 +106,8 @@ def migrate(engine: Engine) -> None:
     except CommandError as error:
         raise OutsideError(f"the store was written by another version of Argosy: {error}") from error
     except SQLAlchemyError as error:
-        raise OutsideError(f"the store cannot be opened: {plainly(error)}") from error
+        place = engine.url.database if engine.dialect.name == "sqlite" else f"on PostgreSQL, {engine.url.database}"
+        raise OutsideError(f"the store {place} cannot be opened: {plainly(error)}") from error
 
 
 def _is_current(connection: Connection, config: Config) -> bool:

@@ -107,7 +107,10 @@ class Store(Reader):
         token: Callable[[], str] = lambda: unguessable(8),
         engine: Engine | None = None,
     ) -> None:
-        """Open, and bring up to date. OutsideError when it cannot be opened. A given `engine` is up to date already."""
+        """Open, and bring up to date. BadInput for no address, OutsideError when there is no store that answers there.
+
+        A given `engine` is up to date already.
+        """
         if engine is None:
             engine = open_engine(url)
             migrate(engine)

@@ -80,7 +80,8 @@ def _once(problems: list[Problem]) -> list[Problem]:
 
 def _bytes(path: Path) -> bytes:
     if not path.is_file():
-        raise BadInput([Problem(str(path), 0, 0, "file.missing", "", "there is no such file")])
+        message = "this is a folder or a pipe; a task is in a file" if path.exists() else "there is no such file"
+        raise BadInput([Problem(str(path), 0, 0, "file.missing", "", message)])
     try:
         with path.open("rb") as opened:
             data = opened.read(MAX_BYTES + 1)
