@@ -221,6 +221,10 @@ class Twins(RuleBasedStateMachine):
     def cordon(self, place: str, drain: bool, take: bool) -> None:
         self.both(lambda store: store.uncordon(place) if take else store.cordon(place, drain=drain))
 
+    @rule(name=st.sampled_from(["e", "f"]), id=st.sampled_from(["1", "2"]), anew=st.booleans())
+    def engine_of(self, name: str, id: str, anew: bool) -> None:
+        self.both(lambda store: store.engine_of(name, id, anew=anew))
+
     @rule(name=st.sampled_from(["d1", "d2", "d3"]))
     def decide(self, name: str) -> None:
         self.both(lambda store: store.decided(name, {"pools": [1, 2.5], "why": None}))

@@ -23,9 +23,11 @@ from argosy.api.serve import is_loopback, require_keys
 from argosy.api.traces import to_endpoint
 from argosy.cli.client import Client, refusal
 from argosy.cli.data_folder import DataFolder
+from argosy.cli.host import Host
 from argosy.cli.main import VERBS, app
 from argosy.cli.server_file import read_server_file
 from argosy.errors import BadInput, Conflict, Impossible, NotFound, OutsideError
+from argosy.store import file_address
 
 ROOT = Path(__file__).resolve().parents[2]
 HELLO = ROOT / "examples" / "hello" / "hello.yaml"
@@ -345,6 +347,36 @@ def test_a_data_folder_of_any_name_keeps_its_store(home: Path, name: str) -> Non
     assert stat.S_IMODE(store.stat().st_mode) == 0o600
     assert store.stat().st_size
     assert [path.name for path in home.iterdir()] == [name]
+
+
+def test_a_driver_of_one_name_is_one_folder_of_runs(home: Path) -> None:
+    """What one folder does not have may run in another: it would be begun a second time."""
+    shared = file_address(home / "shared.db")
+
+    def drivers(folder: str, *, store: str | None = shared, config: str | None = None) -> list[str]:
+        where = DataFolder(home / folder)
+        where.make()
+        file = None if config is None else read_server_file(home / task(home, config, "s.yaml"))
+        host = Host(where, store=store, file=file)
+        host.store.close()
+        journal.end(host.log)
+        return list(host.drivers)
+
+    assert drivers("first") == ["local"]
+    assert drivers("second") == [f"local-{DataFolder(home / 'second').replica('')}"]
+    assert drivers("first") == ["local"]
+    here = "drivers:\n  here: {kind: local, folder: runs}\n"
+    assert drivers("first", config=here) == ["here"]
+    with pytest.raises(BadInput, match=r"s\.yaml:2:3: driver\.taken drivers\.here: .* a name of its own"):
+        drivers("second", config=here)
+
+    job = argosy("launch", task(home, "run: sleep 100"), "--detach").stdout.strip()
+    moved = "drivers:\n  local: {kind: local, folder: elsewhere}\n"
+    with pytest.raises(BadInput, match=f"'local' has {job}-1 in another folder"):
+        drivers(".argosy", store=None, config=moved)
+    argosy("cancel", job)
+    argosy("logs", job, "--follow", code=1)
+    assert drivers(".argosy", store=None, config=moved) == ["local"]
 
 
 def test_a_full_or_closed_disk_is_named(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

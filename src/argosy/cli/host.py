@@ -23,7 +23,9 @@ from argosy.clock import SystemClock, unguessable
 from argosy.control.loop import Control
 from argosy.control.retention import Cleaner
 from argosy.control.service import Service
+from argosy.errors import BadInput
 from argosy.record import Record
+from argosy.run.driver import Driver, Keeps
 from argosy.run.drivers.local import Settings as LocalSettings
 from argosy.run.engine import open_driver
 from argosy.store import Store, file_address
@@ -49,17 +51,16 @@ class Host:
     ) -> None:
         self.folder, self.lasting = folder, lasting
         file = file or ServerFile()
-        clock = SystemClock()
+        self.clock = clock = SystemClock()
         self.log = write_to(folder.log)
         self.store = Store(store or file_address(folder.store), clock)
         self.key = self._own_key()
         known = self.store.keys()
         require_keys(address[0], sum(key.revoked_at is None for key in known) - 1)
-        settings = file.drivers or {"local": local_settings(folder.runs, os.environ)}
-        settings = {name: _placed(wanted, folder.path) for name, wanted in settings.items()}
-        self.drivers = {name: open_driver(wanted, clock) for name, wanted in settings.items()}
         # Machines made from one image may have one name and one path; what they do not have is one replica's file.
-        owner = f"{platform.node() or 'localhost'}-{folder.replica(unguessable(6))}"
+        replica = folder.replica(unguessable(6))
+        owner = f"{platform.node() or 'localhost'}-{replica}"
+        self.drivers = self._drivers(file, replica, shared=store is not None)
         control = Control(
             self.store,
             self.drivers,
@@ -98,6 +99,28 @@ class Host:
         self.traces.close()
         self.store.close()
         end(self.log)
+
+    def _drivers(self, file: ServerFile, replica: str, *, shared: bool) -> dict[str, Driver]:
+        """The engines by the names that runs remember. A name means one folder of runs to all servers of a store.
+
+        What one folder does not have may well run in the other, so a run must never be looked for in the wrong one.
+        """
+        opened: dict[str, Driver] = {}
+        for name, wanted in (file.drivers or {"local": local_settings(self.folder.runs, os.environ)}).items():
+            driver = open_driver(_placed(wanted, self.folder.path), self.clock)
+            called = name
+            if isinstance(driver, Keeps) and self.store.engine_of(name, mine := driver.folder_id()) != mine:
+                runs = [run.id for run in self.store.active_runs() if run.driver == name]
+                if not shared and not (file.drivers and runs):
+                    self.store.engine_of(name, mine, anew=True)
+                elif not file.drivers:
+                    called = f"{name}-{replica}"
+                else:
+                    what = f"has {', '.join(runs[:3])} in another folder" if runs else "is another server's folder"
+                    message = f"to this store {name!r} {what}; give this folder a name of its own"
+                    raise BadInput([file.problem(("drivers", name), "driver.taken", message, key=True)])
+            opened[called] = driver
+        return opened
 
     def _own_key(self) -> str:
         """The key of the folder's owner, an admin's; made anew where it is lost or was revoked."""

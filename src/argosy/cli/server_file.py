@@ -89,7 +89,7 @@ class ServerFile(Record):
         world, name = ControlWorld(), None
         if self.portfolio is not None:
             if not Path(self.portfolio).exists():
-                raise BadInput([self._at(("portfolio",), "path.missing", f"there is no {self.portfolio}")])
+                raise BadInput([self.problem(("portfolio",), "path.missing", f"there is no {self.portfolio}")])
             known = completed(Path(self.portfolio), Settings())
             name = known.name
             world = ControlWorld(
@@ -123,7 +123,7 @@ class ServerFile(Record):
             return FolderCopier(data.folders)
         return CommandCopier(data.command, data.folders, seconds=data.timeout_seconds)
 
-    def _at(self, path: tuple[Step, ...], code: str, message: str, *, key: bool = False) -> Problem:
+    def problem(self, path: tuple[Step, ...], code: str, message: str, *, key: bool = False) -> Problem:
         """A problem of a value of the file, or with `key` of the key that it has."""
         if self._top is None:
             return Problem("server file", 0, 0, code, dotted(path), message)
@@ -140,33 +140,33 @@ class ServerFile(Record):
         for part, ids in (("regions", [r.id for r in self.regions]), ("datasets", [d.id for d in self.datasets])):
             for i, name in enumerate(ids):
                 if name in ids[:i]:
-                    wrong.append(self._at((part, i, "id"), "reference.twice", f"{name!r} stands here twice"))
+                    wrong.append(self.problem((part, i, "id"), "reference.twice", f"{name!r} stands here twice"))
         known = {dataset.id for dataset in datasets}
         for i, dataset in enumerate(self.datasets):
             if dataset.home not in regions:
                 message = f"{dataset.home!r} is no region of the portfolio or of this file"
-                wrong.append(self._at(("datasets", i, "home"), "reference.unknown", message))
+                wrong.append(self.problem(("datasets", i, "home"), "reference.unknown", message))
         for name, places in self.data.replicas.items():
             if name not in known:
                 message = f"{name!r} is no dataset of the portfolio or of this file"
-                wrong.append(self._at(("data", "replicas", name), "reference.unknown", message, key=True))
+                wrong.append(self.problem(("data", "replicas", name), "reference.unknown", message, key=True))
             for i, region in enumerate(places):
                 if region not in regions:
                     message = f"{region!r} is no region of the portfolio or of this file"
-                    wrong.append(self._at(("data", "replicas", name, i), "reference.unknown", message))
+                    wrong.append(self.problem(("data", "replicas", name, i), "reference.unknown", message))
         for region, folder in self.data.folders.items():
             if region not in regions:
                 message = f"{region!r} is no region of the portfolio or of this file"
-                wrong.append(self._at(("data", "folders", region), "reference.unknown", message, key=True))
+                wrong.append(self.problem(("data", "folders", region), "reference.unknown", message, key=True))
             if self.data.command is None and not Path(folder).is_absolute():
                 message = f"{folder!r} is no absolute path; other places need a `command`"
-                wrong.append(self._at(("data", "folders", region), "field.value", message))
+                wrong.append(self.problem(("data", "folders", region), "field.value", message))
         if self.data.command is not None:
             try:
                 self.data.command.format_map(dict.fromkeys(PLACEHOLDERS, ""))
             except (KeyError, ValueError, IndexError, AttributeError) as error:
                 message = f"cannot be filled in ({error}); there are {', '.join(PLACEHOLDERS)}"
-                wrong.append(self._at(("data", "command"), "field.value", message))
+                wrong.append(self.problem(("data", "command"), "field.value", message))
         if wrong:
             raise BadInput(wrong)
 
@@ -179,19 +179,19 @@ class ServerFile(Record):
             document = json.loads(path.read_bytes())
         except OSError as error:
             message = f"cannot read {path}: {error.strerror or error}"
-            raise BadInput([self._at(("plan",), "path.missing", message)]) from error
+            raise BadInput([self.problem(("plan",), "path.missing", message)]) from error
         except json.JSONDecodeError as error:
             problem = Problem(str(path), error.lineno, error.colno, "plan.format", "", f"not JSON: {error.msg}")
             raise BadInput([problem]) from error
         except ValueError as error:
-            raise BadInput([self._at(("plan",), "plan.format", f"{path} is no text: {error}")]) from error
+            raise BadInput([self.problem(("plan",), "plan.format", f"{path} is no text: {error}")]) from error
         try:
             record = PlanRecord(document if isinstance(document, dict) else {}, str(path))
         except BadInput as error:
-            raise BadInput([self._at(("plan",), p.code, f"{path}: {p.message}") for p in error.problems]) from error
+            raise BadInput([self.problem(("plan",), p.code, f"{path}: {p.message}") for p in error.problems]) from error
         if None not in (portfolio, record.portfolio) and record.portfolio != portfolio:
             message = f"{path} is a plan of {record.portfolio!r}, and `portfolio` names {portfolio!r}; plan that one"
-            raise BadInput([self._at(("plan",), "plan.portfolio", message)])
+            raise BadInput([self.problem(("plan",), "plan.portfolio", message)])
         return record
 
 

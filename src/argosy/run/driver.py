@@ -189,6 +189,9 @@ class Driver(Protocol):
 class Keeps(Protocol):
     """A driver whose runs leave files that nobody but it removes."""
 
+    def folder_id(self) -> str:
+        """What tells its folder from every other; it goes where the folder goes."""
+
     def kept(self) -> tuple[Kept, ...]:
         """Runs of which files are kept, ended or not."""
 

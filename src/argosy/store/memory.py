@@ -307,6 +307,20 @@ class MemoryStore(MemoryReader):
 
         self._write(work)
 
+    # --- Engines
+
+    def engine_of(self, name: str, id: str, *, anew: bool = False) -> str:
+        """The engine that runs mean by a name: the one that was first given here under it, or with `anew` this one."""
+
+        def work(write: Write) -> str:
+            engines = self.kept.engines
+            if name in engines and not anew:
+                return engines[name]
+            write.changes.append(lambda: engines.update({name: id}))
+            return id
+
+        return self._write(work)
+
     # --- Keys
 
     def make_key(self, project: str, role: Role) -> tuple[str, str]:

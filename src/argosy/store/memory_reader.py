@@ -34,6 +34,8 @@ class Kept:
 
     store: str = ""
     """Begin of the ids of its jobs; empty until the first store has opened it."""
+    engines: dict[str, str] = field(default_factory=dict)
+    """Name of a driver to the folder that it means."""
     counters: Counter[str] = field(default_factory=Counter)
     events: list[Event] = field(default_factory=list)
     """Event n stands at n - 1."""

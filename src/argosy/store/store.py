@@ -348,6 +348,22 @@ class Store(Reader):
 
         self._write(work)
 
+    # --- Engines
+
+    def engine_of(self, name: str, id: str, *, anew: bool = False) -> str:
+        """The engine that runs mean by a name: the one that was first given here under it, or with `anew` this one."""
+
+        def work(connection: Connection) -> str:
+            mine = t.facts.c.name == f"engine/{name}"
+            known = connection.execute(sa.select(t.facts.c.value).where(mine)).scalar_one_or_none()
+            if known is not None and not anew:
+                return str(known)
+            connection.execute(sa.delete(t.facts).where(mine))
+            connection.execute(sa.insert(t.facts), {"name": f"engine/{name}", "value": id})
+            return id
+
+        return self._write(work)
+
     # --- Keys
 
     def make_key(self, project: str, role: Role) -> tuple[str, str]:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
 
+from argosy.clock import unguessable
 from argosy.errors import OutsideError, StartRefused
 from argosy.model.job import ExitRecord
 from argosy.run import wrapper
@@ -74,6 +75,14 @@ class RunFolders:
         with outside(f"the folder of runs {self.root}"):
             if not (self.root / MARK).is_file():
                 raise OutsideError(f"the folder of runs {self.root} is not there, or not mounted")
+
+    def id(self) -> str:
+        """What tells this folder from every other, made once and kept in it."""
+        path = self.root / "id"
+        with self.lock(self.root / "admission.lock"), outside(f"the folder of runs {self.root}"):
+            if not path.exists():
+                wrapper.write_durably(path, unguessable(8))
+            return path.read_text("utf-8")
 
     def run(self, run: str) -> Path:
         """The folder of a run."""
@@ -316,6 +325,10 @@ class InFolders:
     """What a driver has that keeps its runs in folders: all but the engine itself."""
 
     folders: RunFolders
+
+    def folder_id(self) -> str:
+        """What stands in the folder of runs."""
+        return self.folders.id()
 
     def kept(self) -> tuple[Kept, ...]:
         """What the folder of runs has."""
