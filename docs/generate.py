@@ -74,7 +74,8 @@ A failure is a problem (RFC 9457, `application/problem+json`): `type`, `title`, 
 | `access.denied` | 403 | the role or the project does not allow it |
 | `not_found` | 404 | nothing by that name that the key may see |
 | `request.method` | 405 | no such method here |
-| `store.conflict` | 409 | an idempotency key that was used for another request |
+| `store.conflict` | 409 | somebody else changed it first; ask again |
+| `request.key_reused` | 409 | an idempotency key that was used for another request |
 | `request.too_large` | 413 | a body above 8 MiB |
 | `outside.failed` | 503 | the store or an engine does not answer; try again |
 

@@ -88,6 +88,12 @@ class Conflict(ArgosyError):
     retryable = True
 
 
+class Reused(ArgosyError):
+    """An idempotency key stands for another request already; nothing was changed."""
+
+    code = "request.key_reused"
+
+
 class Denied(ArgosyError):
     """The key does not allow this; nothing was changed."""
 

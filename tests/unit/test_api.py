@@ -92,7 +92,7 @@ def test_idempotency(d: Desk) -> None:
     first = d.call("POST", "/v1/jobs", json=body, headers=key).json()["jobs"][0]["id"]
     again = d.call("POST", "/v1/jobs", json=body, headers=key)
     assert (again.status_code, again.json()["jobs"][0]["id"]) == (201, first)
-    problem(d.call("POST", "/v1/jobs", json={"file": "run: other"}, headers=key), 409, "store.conflict")
+    problem(d.call("POST", "/v1/jobs", json={"file": "run: other"}, headers=key), 409, "request.key_reused")
     assert len(d.store.jobs()[0]) == 1
     problem(d.call("POST", "/v1/jobs", json=body, headers={"Idempotency-Key": "x" * 201}), 422, "input.bad")
 
@@ -249,6 +249,18 @@ def test_bad_bodies(d: Desk, body: bytes, status: int, code: str) -> None:
     assert code in {p["code"] for p in told}, told
     assert d.store.jobs()[0] == []
     assert d.store.events() == []
+
+
+def test_a_mistake_in_json_has_its_place_and_an_unknown_field_its_words(d: Desk) -> None:
+    def told(body: bytes) -> dict[str, Any]:
+        answer = d.call("POST", "/v1/jobs", content=body, headers={"Content-Type": "application/json"})
+        found: dict[str, Any] = problem(answer, 422, "input.bad")["problems"][0]
+        return found
+
+    wrong = told(b'{"file": "run: x",\n  name: 1}')
+    assert (wrong["line"], wrong["column"], wrong["code"]) == (2, 3, "body.json")
+    assert " at line" not in wrong["message"]
+    assert told(b'{"fiel": "run: x"}')["message"] == "there is no such field here"
 
 
 def test_links_do_not_lead_out(d: Desk) -> None:

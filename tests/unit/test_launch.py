@@ -95,6 +95,7 @@ def test_failures_and_refusals(home: Path) -> None:
     assert [line.split(": ")[0] for line in done.stderr.splitlines()[:3]] == ["t.yaml:1:1", "t.yaml:1:1", "t.yaml:2:12"]
     done = argosy("launch", task(home, "run: x\nresources: {accelerators: H100:8}"), code=1)
     assert "task.impossible" in done.stderr
+    assert "no pool could ever give it 8 H100; there is local (1 machine of up to " in done.stderr
     answer = json.loads(argosy("launch", "t.yaml", "--json", code=1).stdout)
     assert (answer["status"], answer["code"]) == ("refused", "task.impossible")
     argosy("launch", "nothing.yaml", code=2)

@@ -14,7 +14,7 @@ from alembic.migration import MigrationContext
 from pydantic import SecretStr
 from tests.support.stores import HandClock, sqlite_store
 
-from argosy.errors import BadInput, Conflict, NotFound, OutsideError
+from argosy.errors import BadInput, Conflict, NotFound, OutsideError, Reused
 from argosy.model.task import Task
 from argosy.store import Change, NewJob, NewRun, Store, file_address, whole_address
 from argosy.store import tables as t
@@ -76,7 +76,7 @@ def test_an_idempotency_key_gives_the_same_jobs(store: Store) -> None:
     first = store.submit([NewJob(TASK)], project="p", key="k")
     assert store.submit([NewJob(TASK)], project="p", key="k") == first
     assert store.submit([NewJob(TASK)], project="q", key="k") != first
-    with pytest.raises(Conflict):
+    with pytest.raises(Reused):
         store.submit([NewJob(TASK.model_copy(update={"name": "other"}))], project="p", key="k")
     assert len(store.open_jobs()) == 2
 
@@ -237,7 +237,7 @@ def test_one_piece_that_fails_takes_no_other_with_it(store: Store) -> None:
         go.wait()
         try:
             store.submit([NewJob(TASK.model_copy(update={"name": f"n{i % 2}"}))], project="p", key="same")
-        except Conflict as error:
+        except Reused as error:
             errors.append(error)
 
     threads = [threading.Thread(target=submit, args=(i,)) for i in range(8)]

@@ -239,6 +239,7 @@ BAD = [
     ("run: x\nplacement: {deadline: §0001-01-01T00:00:00+10:00}", "field.date"),
     ("run: x\nplacement: {checkpoint: §{size: 1GB}}", "field.missing"),
     ("run: x\nplacement: {on_unreachable: §panic, value: §-1}", "field.value", "field.range"),
+    ("run: x\nplacement: {on_unreachable: §replace-now}", "field.value"),
     ("run: x\nplacement: {data: [§Upper Case]}", "field.value"),
     ("run: x\nplacement: {residency: {allowed: §EU}}", "field.type"),
     ("run: x\n§run: y", "yaml.duplicate_key"),

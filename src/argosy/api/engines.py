@@ -47,7 +47,9 @@ class Engines:
         if any(fleet.candidates(choice, need_of(task, choice)) for choice in task.choices):
             return None
         there = sorted(f"{name} ({pool.describe()})" for name, pool in fleet.pools.items())
-        return f"no pool could ever run it; there is {', '.join(there) or 'nothing'}"
+        nodes = f"{task.nodes} nodes, each " if task.nodes != 1 else ""
+        wanted = " or ".join(dict.fromkeys(choice.describe() for choice in task.choices))
+        return f"no pool could ever give it {nodes}{wanted}; there is {', '.join(there) or 'nothing'}"
 
     def logs(self, run: Run, rank: int, offset: int, limit: int) -> bytes:
         """Output of one rank of a run; OutsideError when its engine is not here or does not answer."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Sequence
 from dataclasses import asdict
 from http import HTTPStatus
@@ -26,6 +27,7 @@ from argosy.errors import (
     NotFound,
     OutsideError,
     Problem,
+    Reused,
     StartRefused,
     TooLarge,
     Unauthenticated,
@@ -33,6 +35,7 @@ from argosy.errors import (
 from argosy.record import Record
 
 MEDIA_TYPE = "application/problem+json"
+_JSON_PLACE = re.compile(r" at line (\d+) column (\d+)$")
 log = logging.getLogger("argosy.api")
 
 
@@ -43,6 +46,7 @@ STATUSES: tuple[tuple[type[ArgosyError], int], ...] = (
     (Denied, 403),
     (NotFound, 404),
     (Conflict, 409),
+    (Reused, 409),
     (StartRefused, 409),
     (TooLarge, 413),
     (OutsideError, 503),
@@ -125,10 +129,15 @@ def of_validation(error: ValidationError | RequestValidationError, file: str = "
     for detail in details:
         path = [str(step) for step in detail["loc"]]
         where = file or (path.pop(0) if path else "body")
+        message, at = str(detail["msg"]), (0, 0)
         code = {"missing": "field.missing", "extra_forbidden": "field.unknown"}.get(detail["type"], "field.value")
         if detail["type"] == "json_invalid":
             code = "body.json"
-        problems.append(Problem(where, 0, 0, code, ".".join(path), str(detail["msg"])))
+            if place := _JSON_PLACE.search(message):
+                message, at = message[: place.start()], (int(place[1]), int(place[2]))
+        elif code == "field.unknown":
+            message = "there is no such field here"
+        problems.append(Problem(where, *at, code, ".".join(path), message))
     return BadInput(problems)
 
 

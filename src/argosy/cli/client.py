@@ -18,6 +18,7 @@ from argosy.errors import (
     NotFound,
     OutsideError,
     Problem,
+    Reused,
     TooLarge,
     Unauthenticated,
 )
@@ -25,7 +26,7 @@ from argosy.errors import (
 CONNECT_SECONDS = 10.0
 ANSWER_SECONDS = 60.0
 _KINDS: dict[str, type[ArgosyError]] = {
-    kind.code: kind for kind in (Conflict, Denied, Impossible, NotFound, TooLarge, Unauthenticated)
+    kind.code: kind for kind in (Conflict, Denied, Impossible, NotFound, Reused, TooLarge, Unauthenticated)
 }
 
 

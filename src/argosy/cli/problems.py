@@ -22,6 +22,7 @@ from argosy.errors import (
     Impossible,
     NotFound,
     Problem,
+    Reused,
     TooLarge,
     Unauthenticated,
 )
@@ -34,7 +35,7 @@ EXIT_OUTSIDE = 3
 _OUTSIDE = ("outside_failure", EXIT_OUTSIDE)
 # What is neither bad input in a file nor a failure outside: the answer is no, or what was named is not there.
 _EXITS: tuple[tuple[tuple[type[ArgosyError], ...], tuple[str, int]], ...] = (
-    ((Denied, Unauthenticated, Conflict, Impossible), ("refused", EXIT_NO)),
+    ((Denied, Unauthenticated, Conflict, Reused, Impossible), ("refused", EXIT_NO)),
     ((NotFound, TooLarge), ("bad_input", EXIT_BAD_INPUT)),
 )
 

@@ -100,7 +100,9 @@ class FleetPool:
         kind = self.pool.silicon
         largest = max((r.node.accelerators if kind else r.node.cpus for r in self.rooms), default=0.0)
         more = f", {self.elastic} more on demand" if self.elastic else ""
-        return f"{len(self.rooms)} machines of up to {largest:g} {kind or 'cores'}{more}"
+        memory = max((r.node.memory_gib or 0.0 for r in self.rooms), default=0.0)
+        room = f"{largest:g} {kind or 'cores'}" + (f" and {memory:.4g} GiB" if memory else "")
+        return f"{len(self.rooms)} machine{'s' if len(self.rooms) != 1 else ''} of up to {room}{more}"
 
     def fits(self, need: Need) -> bool:
         """Whether all nodes of a task find room now."""

@@ -52,6 +52,15 @@ class Choice(Record):
     image: Text | None = None
     """Machine or container image."""
 
+    def describe(self) -> str:
+        """What a node gets of it, and where, in words."""
+        parts = [f"{self.accelerators:g} {self.silicon or 'accelerators'}"] if self.accelerators else []
+        parts += [] if self.cpus is None else [f"{self.cpus:g} cores"]
+        parts += [] if self.memory_gib is None else [f"{self.memory_gib:g} GiB"]
+        parts += [] if self.instance_type is None else [self.instance_type]
+        place = "/".join(name for name in (self.vendor, self.region) if name)
+        return ", ".join(parts or ["a machine"]) + (" of spot" if self.spot else "") + (f" in {place}" if place else "")
+
 
 class Recovery(Record):
     """What to do when the task ends without success."""

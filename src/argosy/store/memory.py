@@ -111,7 +111,7 @@ class MemoryStore(MemoryReader):
     ) -> list[Job]:
         """Keep jobs, all or none. With an idempotency key the same request again gives the same jobs.
 
-        Conflict when the key was used for another request.
+        Reused when the key was used for another request.
         """
         dumped = [job.task.model_dump(mode="json") for job in new]
         hashes = [digest(task) for task in dumped]

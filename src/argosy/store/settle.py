@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from pydantic import SecretStr
 
-from argosy.errors import Conflict, NotFound
+from argosy.errors import Conflict, NotFound, Reused
 from argosy.model.copy import Copy
 from argosy.model.job import JOB_ENDS, RUN_ENDS, Job, Run
 from argosy.model.task import Task
@@ -202,9 +202,9 @@ def copied_body(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def same_request(known: str, request: str, key: str) -> None:
-    """Conflict when an idempotency key was used for another request."""
+    """Reused when an idempotency key was used for another request."""
     if known != request:
-        raise Conflict(f"the idempotency key {key!r} was used for another request")
+        raise Reused(f"the idempotency key {key!r} was used for another request; take a new one for this")
 
 
 def cancelling(jobs: Iterable[Job]) -> list[Change]:

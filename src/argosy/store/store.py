@@ -130,7 +130,7 @@ class Store(Reader):
     ) -> list[Job]:
         """Keep jobs, all or none. With an idempotency key the same request again gives the same jobs.
 
-        Conflict when the key was used for another request.
+        Reused when the key was used for another request.
         """
         hashes = [task_hash(job.task) for job in new]
         request_hash = request_hash or digest(hashes)

@@ -228,6 +228,8 @@ def _placement(field: Field, root: paths.Root) -> dict[str, Any]:
             made[key] = fields[key].flag()
     if "on_unreachable" in fields:
         made["on_unreachable"] = cast(OnUnreachable, fields["on_unreachable"].one_of(UNREACHABLE))
+        if made["on_unreachable"] == "replace-now" and not made.get("idempotent", False):
+            fields["on_unreachable"].refuse("two copies may run at once then: write `idempotent: true` beside it")
     if "unreachable_grace" in fields:
         made["unreachable_grace_seconds"] = fields["unreachable_grace"].seconds()
     if "spot_goodput_fraction" in fields:
