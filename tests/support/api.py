@@ -102,11 +102,18 @@ class Desk:
         assert answer.status_code == 201, answer.text
         return str(answer.json()["jobs"][0]["id"])
 
-    def start(self, job: str) -> Run:
+    def start(self, job: str, decision: str = "d0") -> Run:
         """As the control loop would: a run on this machine, running."""
         record = self.store.job(job)
         new = NewRun(driver="local", pool="local", vendor="local", region="here", choice=0, usd_per_hour=None)
-        change = Change("Placed", job, record.version, {"status": "STARTING", "reason": "Placed"}, new_run=new)
+        change = Change(
+            "Placed",
+            job,
+            record.version,
+            {"status": "STARTING", "reason": "Placed"},
+            new_run=new,
+            note={"decision": decision},
+        )
         applied = self.store.apply([change], owner="me", lease_seconds=60, fence=None)
         return self.step(applied.runs[0], "RUNNING", "RUNNING")
 

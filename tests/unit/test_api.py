@@ -261,6 +261,9 @@ def test_a_mistake_in_json_has_its_place_and_an_unknown_field_its_words(d: Desk)
     assert (wrong["line"], wrong["column"], wrong["code"]) == (2, 3, "body.json")
     assert " at line" not in wrong["message"]
     assert told(b'{"fiel": "run: x"}')["message"] == "there is no such field here"
+    assert "right are letters, digits" in told(b'{"file": "run: x", "name": "a b"}')["message"]
+    answer = d.call("POST", "/v1/keys", "admin", json={"project": "A b", "role": "viewer"})
+    assert "right are small letters" in problem(answer, 422, "input.bad")["problems"][0]["message"]
 
 
 def test_links_do_not_lead_out(d: Desk) -> None:
@@ -488,6 +491,21 @@ def test_explain(d: Desk) -> None:
     assert [row["id"] for row in page["placements"]] == ["d2"]
     page = d.call("GET", "/v1/placements", "operator", params={"before": page["next"]}).json()
     assert ([row["id"] for row in page["placements"]], page["next"]) == (["d1"], None)
+
+
+def test_explain_tells_alike_jobs_apart(d: Desk) -> None:
+    """Of two jobs that are alike one runs and one waits: they are one ask, in one decision, in two rows or more."""
+    runs, waits = d.submit(), d.submit()
+    ask = d.store.job(runs).task_hash[:32]
+    placed = [{"ask": name, "pool": pool} for name in (ask, f"{ask}/again") for pool in ("local", "other")]
+    d.store.decided("d1", {"assignments": placed, "unplaced": [{"ask": ask, "count": 1.0, "excuses": []}]})
+    d.start(runs, decision="d1")
+    d.store.decided("d2", {"unplaced": [{"ask": ask, "count": 1.0, "excuses": []}]})
+    of = {job: d.call("GET", f"/v1/jobs/{job}/explain").json() for job in (runs, waits)}
+    assert of[runs]["decision"] == "d1"
+    assert (of[runs]["placed"], of[runs]["unplaced"]) == ([placed[0]], [])
+    assert of[waits]["decision"] == "d2"
+    assert (of[waits]["placed"], len(of[waits]["unplaced"])) == ([], 1)
 
 
 def test_fleet_and_cordons(d: Desk) -> None:

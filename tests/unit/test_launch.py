@@ -102,6 +102,8 @@ def test_failures_and_refusals(home: Path) -> None:
     argosy("logs", "nothing", code=2)
     argosy("cancel", "nothing", code=2)
     argosy("explain", "nothing", code=2)
+    for odd in ("\u00fc/../x", "a b", "?", "x" * 300):
+        argosy("logs", odd, code=2)
     assert "E is not set here" in argosy("launch", task(home, "run: x"), "--env", "E", code=2).stderr
     assert [job["status"] for job in listed()] == ["FAILED"]
 
@@ -310,6 +312,10 @@ def test_a_folder_has_one_server(tmp_path: Path) -> None:
     assert not folder.wanted()
     (folder.path / "server.json").write_text("{")
     assert folder.server() is None
+    for damaged in ("{", "[]"):
+        (folder.path / "choices.json").write_text(damaged)
+        with pytest.raises(OutsideError, match="is damaged"):
+            folder.choices()
     assert [folder.replica("first"), folder.replica("second")] == ["first", "first"], "leases find it again"
 
 

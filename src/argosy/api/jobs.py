@@ -9,7 +9,7 @@ from fastapi.responses import Response
 from starlette.concurrency import run_in_threadpool
 
 from argosy.api.access import Caller, Found, Submitter, Viewer
-from argosy.api.problem import ProblemDetails
+from argosy.api.problem import ID, ProblemDetails
 from argosy.api.services import Services
 from argosy.api.submit import MAX_KEY, new_jobs, parsed, request_hash
 from argosy.api.views import (
@@ -33,10 +33,8 @@ MAX_SERIAL = 2**62
 NEWEST_EVENTS = 50
 DECISIONS = 100
 
-PROJECT = r"^[a-z0-9][a-z0-9._/-]{0,99}$"
-
 JobId = Annotated[str, Path(max_length=200, description="Id of the job.")]
-Project = Annotated[str | None, Query(pattern=PROJECT, description="Project; admins may name any.")]
+Project = Annotated[str | None, Query(pattern=ID, description="Project; admins may name any.")]
 
 
 @router.post(
@@ -114,7 +112,12 @@ def cancel_job(job: JobId, found: Found, who: Submitter) -> Response:
 def explain_job(job: JobId, found: Found, who: Viewer) -> Response:
     """Why a job is where it is, or why it waits."""
     detail = _detail(job, found, who)
-    # Jobs that are alike are one ask; work that runs is an ask of its own.
+    events = _newest(found, job)
+    # Jobs that are alike are one ask, of which some may be placed and some wait; work that runs is an ask of its own.
+    waits = detail.job.status in ("PENDING", "RECOVERING")
+    placed_by = next(
+        (event.body.get("note", {}).get("decision") for event in reversed(events) if event.kind == "Placed"), None
+    )
     ask = detail.job.task_hash[:32]
     asks = {ask, f"{ask}/again", f"{ask}/{job}", *(run.id for run in detail.runs)}
 
@@ -125,7 +128,7 @@ def explain_job(job: JobId, found: Found, who: Viewer) -> Response:
         (
             d
             for d in found.store.decisions(limit=DECISIONS)
-            if of(d.placement, "assignments") or of(d.placement, "unplaced")
+            if (d.at >= detail.job.created_at and of(d.placement, "unplaced") if waits else d.id == placed_by)
         ),
         None,
     )
@@ -136,8 +139,10 @@ def explain_job(job: JobId, found: Found, who: Viewer) -> Response:
             job=detail.job,
             decision=decision.id if decision else None,
             decided_at=decision.at if decision else None,
-            placed=of(placement, "assignments"),
-            unplaced=of(placement, "unplaced"),
+            placed=tuple(
+                row for row in of(placement, "assignments") if not waits and row.get("pool") == detail.job.pool
+            )[:1],
+            unplaced=of(placement, "unplaced") if waits else (),
             prices=tuple(
                 {key: row[key] for key in ("pool", "usd_per_accelerator_hour")} for row in placement.get("pools", ())
             ),
@@ -148,7 +153,7 @@ def explain_job(job: JobId, found: Found, who: Viewer) -> Response:
                 if copy.dataset in detail.task.placement.data
             ),
             runs=detail.runs,
-            events=tuple(shown(event) for event in _newest(found, job)),
+            events=tuple(shown(event) for event in events),
         )
     )
 

@@ -35,6 +35,16 @@ from argosy.errors import (
 from argosy.record import Record
 
 MEDIA_TYPE = "application/problem+json"
+ID = r"^[a-z0-9][a-z0-9._/-]{0,99}$"
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"
+FILE_NAME = r"^[^/\\\x00-\x1f]{1,100}$"
+TARGET = r"^[^\x00-\x1f\x7f]{1,200}$"
+_RIGHT = {
+    ID: "right are small letters, digits and . _ / -, at most 100, a letter or digit first",
+    NAME: "right are letters, digits and . _ -, at most 63, a letter or digit first",
+    FILE_NAME: "right is the name of a file without its folder, at most 100 characters",
+    TARGET: "right are at most 200 characters that can be printed",
+}
 _JSON_PLACE = re.compile(r" at line (\d+) column (\d+)$")
 log = logging.getLogger("argosy.api")
 
@@ -135,6 +145,8 @@ def of_validation(error: ValidationError | RequestValidationError, file: str = "
             code = "body.json"
             if place := _JSON_PLACE.search(message):
                 message, at = message[: place.start()], (int(place[1]), int(place[2]))
+        elif detail["type"] == "string_pattern_mismatch":
+            message = _RIGHT.get(detail["ctx"]["pattern"], message)
         elif code == "field.unknown":
             message = "there is no such field here"
         problems.append(Problem(where, *at, code, ".".join(path), message))

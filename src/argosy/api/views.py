@@ -9,7 +9,7 @@ from annotated_types import Len
 from pydantic import ConfigDict, SecretStr, StringConstraints, TypeAdapter
 from typing_extensions import TypedDict
 
-from argosy.api.problem import Place
+from argosy.api.problem import FILE_NAME, NAME, TARGET, Place
 from argosy.model.copy import Copy
 from argosy.model.job import Event, Job, JobStatus, Run, RunStatus
 from argosy.model.task import Task
@@ -26,11 +26,11 @@ class Submission(Record):
 
     file: Annotated[str, Len(1, 2**20)] | None = None
     """Task file as text."""
-    file_name: Annotated[str, StringConstraints(pattern=r"^[^/\\\x00-\x1f]{1,100}$")] | None = None
+    file_name: Annotated[str, StringConstraints(pattern=FILE_NAME)] | None = None
     """Name of the file, for messages; a task without a name takes it."""
     task: Task | None = None
     """Task as a record, instead of `file`."""
-    name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")] | None = None
+    name: Annotated[str, StringConstraints(pattern=NAME)] | None = None
     """Name that goes before the one in the file."""
     envs: dict[str, str] = {}
     """Variables; they go before those of the file."""
@@ -230,7 +230,7 @@ class Explanation(Record):
 
     job: JobView
     decision: str | None
-    """Newest decision that had this job in it; null when none is kept."""
+    """Decision that placed it, or the newest in which it had to wait; null when none is kept."""
     decided_at: datetime | None
     placed: tuple[dict[str, Any], ...]
     """Where it was placed, the runner-up, and what spoke against that."""
@@ -259,7 +259,7 @@ class Cordon(Record):
 
     model_config = ConfigDict(defer_build=False)  # as a body it is built by the route that takes it
 
-    target: Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]{1,200}$")]
+    target: Annotated[str, StringConstraints(pattern=TARGET)]
     """Vendor, region, pool or node."""
     drain: bool = False
     """Whether what runs there is moved away."""

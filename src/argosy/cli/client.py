@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 from argosy.errors import (
     ArgosyError,
@@ -134,5 +134,6 @@ def refusal(status: int, text: bytes) -> ArgosyError:
 
 
 def _with(path: str, query: Mapping[str, Any] | None) -> str:
+    path = quote(path)  # ids come from people
     pairs = [(key, value) for key, value in (query or {}).items() if value is not None]
     return f"{path}?{urlencode(pairs, doseq=True)}" if pairs else path

@@ -90,12 +90,12 @@ class DataFolder:
 
     def choices(self) -> tuple[str | None, str | None]:
         """Store and configuration that `argosy up` last had here; None for the usual ones."""
-        text = _read(self.path / "choices.json")
+        path = self.path / "choices.json"
         try:
-            found = {} if text is None else json.loads(text)
-        except ValueError as error:
-            raise OutsideError(f"{self.path / 'choices.json'} is damaged: {error}; start `argosy up` again") from error
-        return found.get("store"), found.get("config")
+            found = json.loads(_read(path) or "{}")
+            return found.get("store"), found.get("config")
+        except (ValueError, AttributeError) as error:
+            raise OutsideError(f"{path} is damaged: {error}; start `argosy up` again") from error
 
     def choose(self, store: str | None, config: Path | None) -> None:
         """Keep store and configuration for the commands that serve this folder themselves."""
