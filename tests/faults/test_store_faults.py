@@ -236,7 +236,9 @@ def test_a_replica_stopped_past_its_lease_commits_nothing(tmp_path: Path, databa
         wait_for(lambda: owners() not in ([], before), "the other to take over", seconds=60)
         after = owners()
         assert len(after) == 1
-        wait_for(lambda: len(store.open_jobs()) == 3, "the short job to end, so that only what waits is held", seconds=60)
+        wait_for(
+            lambda: len(store.open_jobs()) == 3, "the short job to end, so that only what waits is held", seconds=60
+        )
         held = {run.id: run.token for run in store.active_runs()}
         assert len(held) == 3
         number = store.events(limit=10_000)[-1].number
