@@ -52,7 +52,7 @@ class Assignment(Record):
     seats: tuple[Seat, ...] = ()
     """Nodes, where those of the pool are known."""
     off_spot: str | None = None
-    """Why its deadline keeps it off a spot pool that it could use otherwise (P5.14); None where it does not."""
+    """Why its deadline keeps it off a spot pool that it could use otherwise (P5.14, P5.15); None where it does not."""
 
 
 class Eviction(Record):

@@ -46,6 +46,10 @@ class PoolState(Record):
     """Spot capacity may be taken away."""
     own_accelerators: Amount = 0.0
     """Capacity outside every supply row."""
+    as_used_fraction: Fraction = 0.0
+    """Share of that which costs nothing unless it is used; 0: all of it is paid for anyhow."""
+    may_hold_accelerators: Amount | None = None
+    """Most that a spot pool may come to hold when all its capacity is back; None is unknown: enough for anything."""
     domain_accelerators: Annotated[int, Ge(1)] | None = None
     """Accelerators in the largest free domain; None when nothing is known to bind."""
     usd_per_accelerator_hour: float
@@ -69,6 +73,9 @@ class SupplyState(Record):
     """Pool to what one accelerator takes of the capacity."""
     above_usd_per_accelerator_hour: dict[Id, Usd] = {}
     """Pool to what an accelerator-hour from here costs above the pool's internal price; absent means nothing."""
+    as_used_fraction: Fraction = 0.0
+    """Share of the capacity that costs nothing unless it is used: 1 on demand, of a minimum bill what lies above it; 0:
+    all of it is paid for anyhow."""
 
 
 class BurnDown(Record):
@@ -187,6 +194,10 @@ class PlaceAsk(Record):
     """What must be carried to start elsewhere."""
     restart_hours: Amount = 0.0
     """Time until useful work after a move or a stop, lost work included."""
+    starting_hours: Amount = 0.0
+    """Time until the useful work of the start that is under way; 0 for what works or waits."""
+    unsaved_units: Amount = 0.0
+    """Work of one ask that is lost where its accelerators are taken away now; not part of `remaining_units`."""
 
 
 class Replica(Record):
@@ -205,6 +216,8 @@ class Snapshot(Record):
     """Time over which gains are counted; a move or a transfer must pay within it."""
     hysteresis_fraction: Annotated[float, Ge(0)] = 0.25
     """How much more than its cost a move must gain."""
+    look_hours: Annotated[float, Gt(0)] = 0.25
+    """Time until somebody looks again, at the latest."""
     price_source: Literal["plan", "contracts"]
     """Whether prices are internal prices of a plan or what the contracts cost."""
     regions: tuple[Region, ...]

@@ -32,9 +32,13 @@ class AskLine(Record):
     one_domain: bool = False
     """Whether they must fit into one scale-up domain."""
     reference_hours: Annotated[float, Gt(0), Le(1e6)] | None = None
-    """Hours it would take on as many reference accelerators; absent for work without an end."""
+    """Hours that are left of it on as many reference accelerators; absent for work without an end."""
+    done_reference_hours: Annotated[float, Ge(0), Le(1e6)] = 0.0
+    """Hours of it that are done already, beside those of `reference_hours`, which are left."""
     deadline_hours: Annotated[float, Gt(0), Le(1e6)] | None = None
     """Hours until it must be done."""
+    elapsed_hours: Amount = 0.0
+    """Hours since it was asked for."""
     usd_per_accelerator_hour: UsdPerAcceleratorHour | None = None
     """Value of one reference accelerator-hour; absent means what the workload loses when it is not done."""
     latency: Latency | None = None

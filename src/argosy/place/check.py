@@ -18,7 +18,7 @@ from argosy.place.check_limits import allowed, check_limits, may_run, over_limit
 from argosy.place.check_money import check_money
 from argosy.place.check_seats import check_seats
 from argosy.place.check_turns import check_turns
-from argosy.place.check_waiting import check_waiting
+from argosy.place.check_uniform import check_uniform, stands
 from argosy.place.check_ways import check_ways, near_enough
 
 WHOLE = ("value", "cost")
@@ -64,8 +64,10 @@ def check(snapshot: Snapshot, placement: Placement) -> dict[str, float]:
     check_limits(book, snapshot, placement, used)
     check_seats(book, snapshot, placement)
     check_ways(book, snapshot, placement)
-    check_waiting(book, snapshot, placement)
-    check_money(book, snapshot, placement)
+    paced = stands(snapshot, placement)
+    check_uniform(book, snapshot, placement, paced)
+    counted = {(name, pool): units for name, row in paced.items() for pool, units in row.counted_units.items()}
+    check_money(book, snapshot, placement, counted)
     check_fair(book, snapshot, placement)
     check_turns(book, snapshot, placement)
     if placement.objective in WHOLE:

@@ -17,8 +17,11 @@ GBIT_PER_GIB = 2**30 * 8 / 1e9
 LEAST_MOVE_FRACTION = 1e-3
 
 
-def check_money(book: Book, snapshot: Snapshot, placement: Placement) -> None:
-    """The objective's value again: USD for value and cost, copies and missed floors included."""
+def check_money(book: Book, snapshot: Snapshot, placement: Placement, counted: Mapping[tuple[str, str], float]) -> None:
+    """The objective's value again: USD for value and cost, copies and missed floors included.
+
+    `counted` is ask and spot pool to the work that P5.16 counts there.
+    """
     asks = {ask.id: ask for ask in snapshot.asks}
     pools = {pool.id: pool for pool in snapshot.pools}
     regions = {region.id: region for region in snapshot.regions}
@@ -26,7 +29,8 @@ def check_money(book: Book, snapshot: Snapshot, placement: Placement) -> None:
         return
     total = 0.0
     for row in placement.assignments:
-        gain, paid, move = worth(snapshot, asks[row.ask], pools[row.pool], regions, row.start_after_hours)
+        units = counted.get((row.ask, row.pool))
+        gain, paid, move = worth(snapshot, asks[row.ask], pools[row.pool], regions, row.start_after_hours, units)
         total += row.count * (gain - move if placement.objective == "value" else -paid - move)
     if placement.objective == "value":
         total -= sum(gone.count * _stop(snapshot, asks[gone.ask], pools[gone.pool]) for gone in placement.evictions)
@@ -45,16 +49,24 @@ def check_money(book: Book, snapshot: Snapshot, placement: Placement) -> None:
     book.below("money", abs(placement.objective_value - sign * total) / max(scale, abs(total)), 0.0)
 
 
-def worth(
-    snapshot: Snapshot, ask: PlaceAsk, pool: PoolState, regions: Mapping[str, Region], begin: float
+def worth(  # noqa: PLR0917  the records that it depends on
+    snapshot: Snapshot,
+    ask: PlaceAsk,
+    pool: PoolState,
+    regions: Mapping[str, Region],
+    begin: float,
+    units: float | None = None,
 ) -> tuple[float, float, float]:
-    """P1.4 without the cost of a move; what its accelerators cost (the objective cost); the cost of a move, P3.1."""
+    """P1.4 without the cost of a move; what its accelerators cost (the objective cost); the cost of a move, P3.1.
+
+    With `units` that much work is counted, whenever it is done, and a start costs its accelerators alone (P5.16).
+    """
     region = regions[pool.region]
     per_hour = rate(ask, pool, regions)
     window = snapshot.window_hours
     stays = ask.running_in == pool.id
     left = float("inf") if ask.remaining_units is None else ask.remaining_units / per_hour
-    busy = min(max(0.0, window - begin), left)
+    busy = min(max(0.0, window - begin), left) if units is None else units / per_hour
     egress = 0.0
     leaves = ask.home if ask.data_home is None else ask.data_home
     if leaves is not None and region.id not in (leaves, ask.home) and ask.data_gib_per_unit > 0 and not ask.datasets:
@@ -68,9 +80,9 @@ def worth(
     price = pool.usd_per_accelerator_hour * ask.accelerators
     move = 0.0
     if ask.running_in is not None and not stays:
-        lost = max(0.0, min(begin, window)) * per_hour * ask.usd_per_unit
-        move = (carry + lost) * snapshot.hysteresis_fraction
-        move += LEAST_MOVE_FRACTION * window * per_hour * ask.usd_per_unit
+        hour = per_hour * ask.usd_per_unit if units is None else price
+        lost = (max(0.0, min(begin, window)) if units is None else ask.restart_hours) * hour
+        move = (carry + lost) * snapshot.hysteresis_fraction + LEAST_MOVE_FRACTION * window * hour
     paid = price * (busy + (0.0 if stays else ask.restart_hours))
     gain = busy * per_hour * (ask.usd_per_unit - egress) - paid - carry
     return gain, price * min(window, left), move

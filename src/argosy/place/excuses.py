@@ -34,6 +34,7 @@ _OBSTACLE_REMEDY = {
     "deadline": "start earlier, ask for more accelerators, or move the deadline",
 }
 _NEAR = (
+    "wait",
     "P1.P",
     "fragmented",
     *REMEDY,
@@ -72,11 +73,14 @@ class Reasons:
         ask = world.ask(c)
         found: list[Excuse] = []
         by_rule: dict[str, list[tuple[str, str]]] = defaultdict(list)
+        waits: list[int] = []
         for p, obstacle in enumerate(world.obstacle[c]):
             if obstacle is not None and obstacle.startswith("latency"):
                 found.append(self._latency(c, p, obstacle))
             elif (c, p) in world.held:
                 found.append(self._slack(c, p))
+            elif obstacle is not None and (c, p) in world.hopes:
+                waits.append(p)
             elif obstacle is not None:
                 rule, _, words = obstacle.partition(": ")
                 by_rule[rule].append((self.ids[p], words))
@@ -84,6 +88,8 @@ class Reasons:
             where = ", ".join(name for name, _ in rows[:4]) + (f" and {len(rows) - 4} more" if len(rows) > 4 else "")
             remedy = _OBSTACLE_REMEDY[rule]
             found.append(Excuse(subject=ask.id, rule=rule, limit=f"{where}: {rows[0][1]}", remedy=remedy))
+        if waits:
+            found.append(self._wait(c, waits))
         few = self._too_few_domains(c)
         for p in [] if few else np.flatnonzero(world.rate[c] > 0).tolist():
             found += self._pool(c, p)
@@ -95,7 +101,7 @@ class Reasons:
     def _slack(self, c: int, p: int) -> Excuse:
         """P5.14: what the deadline leaves, and how much later it would have to be."""
         row = self.world.held[c, p]
-        short, later = row.changeover_hours - row.hours, ""
+        short, later = row.needed_hours - row.hours, ""
         if np.isfinite(short):
             later = f", or move the deadline by {short:.4g} hours"
         return Excuse(
@@ -105,6 +111,22 @@ class Reasons:
             short=short if np.isfinite(short) else None,
             unit="hours" if np.isfinite(short) else None,
             remedy=f"free accelerators in {row.firm}, where it must run now{later}",
+        )
+
+    def _wait(self, c: int, pools: list[int]) -> Excuse:
+        """P5.15: how far it is, how far the line, and when it starts on demand at the latest."""
+        hope = self.world.hopes[c, pools[0]]
+        where, spots = ", ".join(self.ids[p] for p in pools), ", ".join(hope.spots)
+        return Excuse(
+            subject=self.world.ask(c).id,
+            rule="wait",
+            limit=f"{where}: paid for only as used, and its deadline lets it wait for spot in {spots}: "
+            f"{100 * hope.done_fraction:.3g} % of its work is done, {100 * hope.line_fraction:.3g} % of its time is "
+            f"over, and {hope.slack_hours:.4g} hours of slack are left",
+            short=hope.latest_hours,
+            unit="hours until it starts on demand at the latest",
+            remedy=f"free or add accelerators in {spots}; it starts on demand in {hope.latest_hours:.4g} hours at the "
+            "latest",
         )
 
     def _latency(self, c: int, p: int, obstacle: str) -> Excuse:
@@ -243,7 +265,9 @@ class Reasons:
             if limit.rule == "P1.B":
                 continue
             left, takes = max(0.0, self.left[f"{limit.rule} {limit.name}"]), self._takes(limit, c, p)
-            if takes > left + SMALL * max(1.0, limit.constant):
+            if takes > left + SMALL * max(1.0, limit.constant) and limit.rule == "P5.15":
+                found.append(self._wait(c, [p]))
+            elif takes > left + SMALL * max(1.0, limit.constant):
                 words = f"{limit.name} has {left:,.6g} of {limit.unit} left and {takes:,.6g} are wanted"
                 found.append(
                     Excuse(

@@ -6,6 +6,8 @@ P1.B  A supply with a minimum bill owes its floor: what it delivers times the ta
 P1.G  Power limits are the policy's over all pools and, for each own site, what has been energised of it.
 P1.I  The internal price of a pool is the plan's where a plan is given. Without one it is what its cheapest capacity
       costs per accelerator-hour by contract, committed fee and usage together. A missing price is an error naming it.
+P5.15 Capacity that can be had without a commitment costs nothing unless it is used; of a minimum bill that holds for
+      what lies above the floor that is owed. What we own is paid for.
 P1.J  Without a plan, capacity of a pool that costs more than its cheapest is charged what it costs above that.
 """
 
@@ -26,6 +28,7 @@ from argosy.model.supply import Supply, Use
 from argosy.units import Month
 
 PLAN_FORMAT = "argosy.plan/1"
+LOOK_HOURS: float = Snapshot.model_fields["look_hours"].default
 
 
 class PlanRecord:
@@ -81,6 +84,16 @@ def _whole_usd(row: Supply, use: Use) -> float:
     return use.usage_usd_per_accelerator_hour + fee * use.draw_per_accelerator_hour
 
 
+def as_used_fraction(row: Supply, size: float, owed: float | None = None) -> float:
+    """P5.15: the share of a row of this size that costs nothing unless used; `owed` is what its floor still asks."""
+    if row.open_accelerators is not None:
+        return 1.0
+    if row.commitment is None or size <= 0:
+        return 0.0
+    level = size * row.commitment.take_or_pay_fraction if owed is None else owed
+    return 1.0 - min(1.0, max(0.0, level / size))
+
+
 def snapshot(
     portfolio: Portfolio,
     month: Month,
@@ -92,6 +105,7 @@ def snapshot(
     window_hours: float = 24.0,
     throughput_quantile: Literal["p10", "p50"] = "p50",
     pairs: Sequence[PairSpeed] = (),
+    look_hours: float = LOOK_HOURS,
 ) -> Snapshot:
     """The world of a consistent portfolio (catalogue filled in) in one month.
 
@@ -103,12 +117,13 @@ def snapshot(
         message = f"{month} is outside the horizon, {portfolio.horizon.start} to {portfolio.horizon.end.plus(-1)}"
         raise BadInput([Problem(portfolio.name, 0, 0, "place.month", "month", message)])
     reader = _Reader(portfolio, month, plan)
-    pools, supplies = reader.pools()
+    pools, supplies = reader.pools(owed or {})
     asks = reader.demand() if lines is None else reader.lines(lines)
     policy = portfolio.policy
     reader.check_nodes(nodes, {pool.id for pool in pools})
     return Snapshot(
         window_hours=window_hours,
+        look_hours=look_hours,
         price_source="contracts" if plan is None else "plan",
         regions=portfolio.regions,
         pools=pools,
@@ -153,7 +168,7 @@ class _Reader:
         delivered = signed * sum(tranche.delivered(self.at) for tranche in row.tranches)
         return delivered / self.month.hours if row.unit == "usd_per_month" else delivered
 
-    def pools(self) -> tuple[tuple[PoolState, ...], tuple[SupplyState, ...]]:
+    def pools(self, owed: Mapping[str, float]) -> tuple[tuple[PoolState, ...], tuple[SupplyState, ...]]:
         """Pools that hold anything in the month, with prices, and the supplies that they share."""
         named = {use.pool for row, _ in self.supply for use in row.uses}
         regions = self.reach.regions
@@ -179,6 +194,7 @@ class _Reader:
                     family=chip.family,
                     tier=pool.tier,
                     own_accelerators=own,
+                    may_hold_accelerators=self._whole(pool.id, own) if pool.tier == "spot" else None,
                     domain_accelerators=chip.domain_accelerators,
                     usd_per_accelerator_hour=price,
                     goodput_fraction=pool.vendor_goodput_fraction,
@@ -195,10 +211,16 @@ class _Reader:
                 capacity=size,
                 draw={use.pool: use.draw_per_accelerator_hour for use in row.uses},
                 above_usd_per_accelerator_hour=self._above(row, internal),
+                as_used_fraction=as_used_fraction(row, size, owed.get(row.contract)),
             )
             for row, size in self.supply
         )
         return tuple(states), supplies
+
+    def _whole(self, pool: str, own: float) -> float:
+        """All that a pool may draw on in the month."""
+        draws = [(size, use) for row, size in self.supply for use in row.uses if use.pool == pool]
+        return own + sum(size / use.draw_per_accelerator_hour for size, use in draws if use.draw_per_accelerator_hour)
 
     def _above(self, row: Supply, internal: Mapping[str, float]) -> dict[str, float]:
         """P1.J. A plan's price holds for all of a pool; what its capacity costs has gone into it."""
@@ -337,6 +359,8 @@ class _Reader:
                         "may_preempt": line.may_preempt,
                         "checkpoint_gib": line.checkpoint_gib,
                         "restart_hours": line.restart_hours,
+                        "attained_units": line.done_reference_hours * line.accelerators,
+                        "elapsed_hours": line.elapsed_hours,
                     },
                 )
             )

@@ -10,6 +10,7 @@ P1.Y  y of supplies with a floor in p <= accelerators in use in p: what is drawn
 P1.H  replicas of an ask in one failure domain <= share of its replicas; some in so many domains, or none at all
 P1.Q  replicas of an ask on spot <= (1 - firm fraction) of its replicas
 P1.N  accelerators in use in p <= accelerators on its nodes, where they are known
+P5.15 accelerators that work waiting for spot starts to use in p <= those that are paid for anyhow
 
 What is used and what there is are kept apart, so that a decision can say how much of which is left.
 """
@@ -80,6 +81,7 @@ def limit_rows(program: Program) -> None:
     rows.apart()
     rows.firm()
     rows.nodes()
+    rows.paced()
 
 
 class _Rows:
@@ -228,3 +230,10 @@ class _Rows:
             if pool.id in there:
                 used = self.size * (self.pool == p)
                 self.keep("P1.N", pool.id, "accelerators", self.every, used, float(there[pool.id]))
+
+    def paced(self) -> None:
+        """P5.15, where capacity that is paid for anyhow has room for some of those who wait for spot."""
+        for p, most in sorted(self.world.spare.items()):
+            waits = [(c, p) in self.world.hopes for c in self.of.tolist()]
+            used = self.size * ((self.pool == p) & np.array(waits, dtype=np.bool_))
+            self.keep("P5.15", self.snapshot.pools[p].id, "accelerators", self.every, used, most)

@@ -12,6 +12,7 @@ from argosy.place.check import check
 from argosy.place.seats import MOST_SOLVES, Pools, Seated
 from argosy.place.solution import Solution
 from argosy.place.solve import solve
+from argosy.place.uniform import keep_pace
 from argosy.place.waiting import keep_deadlines
 from argosy.place.world import World, reduce
 from argosy.settings import Settings
@@ -31,7 +32,7 @@ def place(
     BadInput names what is missing (a link, a price, remaining work); CheckFailed when the recount without the solver
     finds a rule violated; such a placement is never given.
     """
-    solution, seated = decide(keep_deadlines(reduce(snapshot, objective)), settings or Settings(), gap)
+    solution, seated = decide(keep_pace(keep_deadlines(reduce(snapshot, objective))), settings or Settings(), gap)
     made = result.placement(solution, _NOTES[snapshot.price_source], gap, seated)
     residual = check(snapshot, made)
     worst = max(residual.values(), default=0.0)

@@ -20,7 +20,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from operator import itemgetter
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +30,7 @@ from argosy.model.link import Link
 from argosy.model.region import Region
 from argosy.model.routes import GBIT_PER_GIB, farthest, link_between, unmeasured
 from argosy.model.snapshot import NodeState, Objective, PlaceAsk, Snapshot
+from argosy.place.pace import may_hope, pace
 from argosy.place.shape import could_hold
 
 Floats = npt.NDArray[np.float64]
@@ -59,13 +60,35 @@ class Way:
 
 
 class Slack(NamedTuple):
-    """P5.14: what a deadline leaves when work starts in a spot pool and is driven off at once."""
+    """Why work with a deadline is kept off a spot pool."""
 
     hours: float
-    """Minus infinity where no way from there to a firm pool is known."""
-    changeover_hours: float
+    """P5.14: what the deadline leaves when work starts there and is driven off at once; minus infinity where no way
+    from there to a firm pool is known. P5.15: by how much it is ahead of the line."""
+    needed_hours: float
+    """How much it would have to be."""
+    needed_for: Literal["changeover", "look"]
+    """What that much is kept for: the longer of both."""
     firm: str
     """The firm pool that leaves most."""
+    rule: Literal["P5.14", "P5.15"] = "P5.14"
+
+
+class Hope(NamedTuple):
+    """P5.15: why work with a deadline is not started on capacity that is paid for only when used."""
+
+    done_fraction: float
+    """Share of the work that is done."""
+    line_fraction: float
+    """Share of the time until the deadline that is over."""
+    slack_hours: float
+    """What the deadline leaves beside the work and its start on that capacity."""
+    latest_hours: float
+    """Hours until it is behind the line or has too little slack, when nothing gets done before."""
+    spots: tuple[str, ...]
+    """Spot pools that it waits for, or the one that it stays in."""
+    stays: bool
+    """Whether it runs on spot already (P5.3)."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +117,10 @@ class World:
     """(C, P) P1.4."""
     move: Floats
     """(C, P) part of the gain that a move costs, USD; 0 for a stay."""
+    hourly: Floats
+    """(C, P) value of the work less egress and accelerators, USD for each hour of useful work."""
+    once: Floats
+    """(C, P) accelerators during the start and the way of the checkpoint, USD."""
     stop: Floats
     """(C,) P3.3, what stopping one running ask costs, USD; 0 for what waits."""
     running: Ints
@@ -112,7 +139,11 @@ class World:
     needs: tuple[tuple[tuple[int, ...], ...], ...]
     """(C, P) ways that must be ordered for the class to run in the pool."""
     held: Mapping[tuple[int, int], Slack] = dataclasses.field(default_factory=dict)
-    """(class, spot pool) masked by P5.14."""
+    """(class, spot pool) masked by P5.14 or P5.15."""
+    hopes: Mapping[tuple[int, int], Hope] = dataclasses.field(default_factory=dict)
+    """(class, firm pool) masked by P5.15, or held to the pool's paid capacity where that has room."""
+    spare: Mapping[int, float] = dataclasses.field(default_factory=dict)
+    """Pool to the paid accelerators that the classes of `hopes` may use there in all."""
 
     @property
     def integral(self) -> bool:
@@ -131,6 +162,15 @@ class World:
         with np.errstate(divide="ignore", invalid="ignore"):
             each = np.where(self.draw > 0, self.line[:, None] / np.where(self.draw > 0, self.draw, 1.0), 0.0)
         return np.asarray(self.capacity + each.sum(axis=0))
+
+    @cached_property
+    def paid(self) -> Floats:
+        """(P,) accelerators that are paid for whether used or not, with all of every supply a pool may draw on."""
+        own = np.array([pool.own_accelerators * (1 - pool.as_used_fraction) for pool in self.snapshot.pools])
+        kept = np.array([1 - supply.as_used_fraction for supply in self.snapshot.supplies])
+        with np.errstate(divide="ignore", invalid="ignore"):
+            each = np.where(self.draw > 0, self.line[:, None] / np.where(self.draw > 0, self.draw, 1.0), 0.0)
+        return np.asarray(own + (each * kept[:, None]).sum(axis=0))
 
     @cached_property
     def upper(self) -> Floats:
@@ -168,6 +208,17 @@ def reduce(snapshot: Snapshot, objective: Objective) -> World:
     return _Reduction(snapshot, objective).world()
 
 
+class _Cells(NamedTuple):
+    """(C, P) arrays that are filled cell by cell."""
+
+    rate: Floats
+    delay: Floats
+    gain: Floats
+    move: Floats
+    hourly: Floats
+    once: Floats
+
+
 class _Reduction:
     def __init__(self, snapshot: Snapshot, objective: Objective) -> None:
         self.snapshot, self.objective = snapshot, objective
@@ -190,7 +241,7 @@ class _Reduction:
         snapshot = self.snapshot
         members = self._classes()
         shape = (len(members), len(snapshot.pools))
-        rate, delay, gain, move = (np.zeros(shape) for _ in range(4))
+        cells = _Cells(*(np.zeros(shape) for _ in range(6)))
         obstacle: list[tuple[str | None, ...]] = []
         needs: list[tuple[tuple[int, ...], ...]] = []
         for c, rows in enumerate(members):
@@ -198,7 +249,7 @@ class _Reduction:
             reasons: list[str | None] = []
             ways: list[tuple[int, ...]] = []
             for p in range(shape[1]):
-                reason, wanted = self._cell(ask, p, (rate, delay, gain, move), (c, p))
+                reason, wanted = self._cell(ask, p, cells, (c, p))
                 reasons.append(reason)
                 ways.append(wanted)
             obstacle.append(tuple(reasons))
@@ -220,13 +271,10 @@ class _Reduction:
             members=tuple(tuple(rows) for rows in members),
             count=count,
             want=count * flow,
-            weigh=np.where(flows[:, None], rate, 1.0),
+            weigh=np.where(flows[:, None], cells.rate, 1.0),
             accelerators=np.array([ask.accelerators for ask in first], dtype=float),
-            rate=rate,
+            **cells._asdict(),
             obstacle=tuple(obstacle),
-            delay=delay,
-            gain=gain,
-            move=move,
             stop=np.array([self._stop(ask) for ask in first], dtype=float),
             running=np.array(
                 [NONE if a.running_in is None else self.pool_at[a.running_in] for a in first], dtype=np.int64
@@ -320,6 +368,8 @@ class _Reduction:
                 ask.residency.allowed,
                 ask.residency.denied,
             )
+            if may_hope(ask):
+                key = (*key, pace(ask, self.snapshot.look_hours))  # type: ignore[assignment]
             if ask.latency is not None:
                 rule = ask.latency
                 key = (*key, (rule.max_round_trip_milliseconds, rule.quantile, rule.users))  # type: ignore[assignment]
@@ -329,9 +379,7 @@ class _Reduction:
             found.setdefault(key, []).append(i)
         return list(found.values())
 
-    def _cell(
-        self, ask: PlaceAsk, p: int, out: tuple[Floats, Floats, Floats, Floats], at: tuple[int, int]
-    ) -> tuple[str | None, tuple[int, ...]]:
+    def _cell(self, ask: PlaceAsk, p: int, out: _Cells, at: tuple[int, int]) -> tuple[str | None, tuple[int, ...]]:
         """Fill one (class, pool); the obstacle and the ways that are needed."""
         snapshot, pool = self.snapshot, self.snapshot.pools[p]
         region = self.regions[pool.region]
@@ -369,16 +417,18 @@ class _Reduction:
         busy = hours if ask.remaining_units is None else min(hours, ask.remaining_units / rate)
         lost = 0.0 if stays else max(0.0, min(begin, snapshot.window_hours)) * rate * ask.usd_per_unit
         moves = not stays and ask.running_in is not None
-        rate_out, delay, gain, move = out
-        rate_out[at] = rate
-        delay[at] = begin
-        paid = pool.usd_per_accelerator_hour * ask.accelerators * (busy + (0.0 if stays else ask.restart_hours))
-        gain[at] = busy * rate * (ask.usd_per_unit - egress) - paid - carry_usd
+        out.rate[at] = rate
+        out.delay[at] = begin
+        price = pool.usd_per_accelerator_hour * ask.accelerators
+        out.hourly[at] = rate * (ask.usd_per_unit - egress) - price
+        out.once[at] = price * (0.0 if stays else ask.restart_hours) + carry_usd
         if moves:
             # P3.1: a move that costs nothing must still gain something, or equals would swap places for ever.
             least = LEAST_MOVE_FRACTION * snapshot.window_hours * rate * ask.usd_per_unit
-            move[at] = (carry_usd + lost) * snapshot.hysteresis_fraction + least
-        gain[at] -= move[at]
+            out.move[at] = (carry_usd + lost) * snapshot.hysteresis_fraction + least
+        paid = price * (busy + (0.0 if stays else ask.restart_hours))
+        out.gain[at] = busy * rate * (ask.usd_per_unit - egress) - paid - carry_usd
+        out.gain[at] -= out.move[at]
         return None, tuple(ways)
 
     def _stop(self, ask: PlaceAsk) -> float:

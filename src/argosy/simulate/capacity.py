@@ -25,7 +25,7 @@ from argosy.model.portfolio import Portfolio
 from argosy.model.scenario import Scenario
 from argosy.model.snapshot import PoolState, Snapshot, SupplyState
 from argosy.model.supply import Supply
-from argosy.place.inputs import PlanRecord, snapshot
+from argosy.place.inputs import LOOK_HOURS, PlanRecord, as_used_fraction, snapshot
 from argosy.units import Month
 
 Floats = npt.NDArray[np.float64]
@@ -46,6 +46,10 @@ class Line:
     """(months,) the amount on which the minimum bill counts."""
     price_ratio: Floats
     """(months,) factor on the usage price."""
+
+    def as_used_fraction(self, month: int) -> float:
+        """P5.15: the share of it that costs nothing unless it is used."""
+        return as_used_fraction(self.row, float(self.amount[month]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +91,13 @@ class Capacity:
         seed: int,
         spot: pl.DataFrame | None = None,
         window_hours: float = 24.0,
+        look_hours: float = LOOK_HOURS,
     ) -> None:
         """BadInput when a price is missing in one of the months."""
         self.span, self.portfolio = span, portfolio
         self.frames: tuple[Snapshot, ...] = tuple(
-            snapshot(portfolio, month, plan=plan, lines=(), window_hours=window_hours) for month in span.months
+            snapshot(portfolio, month, plan=plan, lines=(), window_hours=window_hours, look_hours=look_hours)
+            for month in span.months
         )
         self.lines = tuple(self._lines(scenario, plan))
         self.pools = tuple(sorted({pool.id for frame in self.frames for pool in frame.pools}))
@@ -163,7 +169,13 @@ class Capacity:
                 amount = float(line.amount[m]) * share
                 dearer = {pool: usd for pool, usd in above.get(line.row.id, {}).items() if pool in takes}
                 supplies.append(
-                    SupplyState(id=line.row.id, capacity=amount, draw=takes, above_usd_per_accelerator_hour=dearer)
+                    SupplyState(
+                        id=line.row.id,
+                        capacity=amount,
+                        draw=takes,
+                        above_usd_per_accelerator_hour=dearer,
+                        as_used_fraction=line.as_used_fraction(m),
+                    )
                 )
         return pools, tuple(supplies)
 

@@ -1,8 +1,9 @@
 """First fit: the plainest decision there is, to compare `place` with and to run many fault schedules in little time.
 
 M13  What runs stays while there is room. What waits goes, in order of arrival, into the cheapest pool where it may run,
-     its data lies and there is room; nothing is moved, stopped for others, copied or weighed against its price. Work
-     that flows comes first and takes the cheapest pools. Every decision is recounted by `place.check` like any other.
+     its data lies and there is room; nothing is moved, stopped for others, copied, weighed against its price or made
+     to wait for spot. Work that flows comes first and takes the cheapest pools. Every decision is recounted by
+     `place.check` like any other.
 """
 
 from __future__ import annotations
@@ -19,15 +20,19 @@ from argosy.place.check import check
 from argosy.place.check_ways import near_enough
 
 SMALL = 1e-9
+_NOT_LOOKED_AT = ("money", "P5.14", "P5.15")
 
 
 def first_fit(snapshot: Snapshot) -> Placement:
-    """M13. CheckFailed when the recount finds a rule violated; floors, power and vendor limits are not looked at."""
+    """M13. CheckFailed when the recount finds a rule violated.
+
+    Floors, power, vendor limits, and what deadlines ask of spot (P5.14, P5.15) are not looked at.
+    """
     bare = {"burn_downs": (), "power_limits": (), "max_vendor_fraction": None, "max_critical_vendor_fraction": None}
     plain = snapshot.model_copy(update=bare)
     made = _Fitter(plain).placement()
     # It claims no gain, so there is no sum of gains to recount.
-    worst = max((over for rule, over in check(plain, made).items() if rule != "money"), default=0.0)
+    worst = max((over for rule, over in check(plain, made).items() if rule not in _NOT_LOOKED_AT), default=0.0)
     if worst > SMALL * 1e3:
         raise CheckFailed(f"first fit violated a rule by {worst:.3g}")
     return made.model_copy(update={"worst_residual": worst})

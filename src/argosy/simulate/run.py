@@ -158,7 +158,15 @@ class Simulation:
         self.span = Span.of(start, max(1, round(setup.days * 24)), portfolio.horizon.months - at)
         self.scenario = _future(setup)
         seed = setup.seed
-        self.capacity = Capacity(portfolio, self.scenario, self.span, plan=setup.plan, seed=seed, spot=setup.spot)
+        self.capacity = Capacity(
+            portfolio,
+            self.scenario,
+            self.span,
+            plan=setup.plan,
+            seed=seed,
+            spot=setup.spot,
+            look_hours=setup.round_hours,
+        )
         check_ways(portfolio, self.capacity.pools)
         self.work: Work = work(
             portfolio,

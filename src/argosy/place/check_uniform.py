@@ -1,0 +1,148 @@
+"""Recount of P5.14, P5.15 and P5.16: who must keep off spot, who waits for it, and what is counted of work there.
+
+From the records alone, ask by ask. Called by `check`; shares nothing with `waiting`, `uniform` and `pace`.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from argosy.model.placement import Placement
+from argosy.model.snapshot import PlaceAsk, PoolState, Snapshot
+from argosy.place.book import Book
+from argosy.place.check_limits import rate
+from argosy.place.check_waiting import TINY, accelerators_of, in_time, left_hours, stuck_accelerators, ways_out
+
+
+@dataclass(slots=True)
+class Stand:
+    """What the rules say of one ask."""
+
+    left: dict[str, float] = field(default_factory=dict)
+    """P5.14: spot pool to hours left beyond the reserve, below 0 where it is closed."""
+    closed: set[str] = field(default_factory=set)
+    """P5.15: spot pools that it may not go to now."""
+    counted_units: dict[str, float] = field(default_factory=dict)
+    """P5.16: spot pool to the work that is counted there."""
+    waits: bool = False
+    """P5.15: whether it is not started on capacity that is paid for only as used."""
+
+
+def stands(snapshot: Snapshot, placement: Placement) -> Mapping[str, Stand]:
+    """What the rules say of each ask that they speak of; asks that are alike share the answer."""
+    paid = {pool.id: _paid(snapshot, pool) for pool in snapshot.pools}
+    if all(pool.tier != "spot" for pool in snapshot.pools):
+        return {}
+    known: dict[str, Stand] = {}
+    found = {}
+    for ask in snapshot.asks:
+        if ask.deadline_hours is None or ask.remaining_units is None:
+            continue
+        key = ask.model_copy(update={"id": "", "count": 1}).model_dump_json()
+        if key not in known:
+            known[key] = _stand(snapshot, placement, ask, paid)
+        found[ask.id] = known[key]
+    return found
+
+
+def check_uniform(book: Book, snapshot: Snapshot, placement: Placement, told: Mapping[str, Stand]) -> None:
+    """P5.14 and P5.15 for every assignment, and that they are told where they bind and nowhere else."""
+    asks, pools = {ask.id: ask for ask in snapshot.asks}, {pool.id: pool for pool in snapshot.pools}
+    new: dict[str, float] = defaultdict(float)
+    for row in placement.assignments:
+        ask, pool, stand = asks[row.ask], pools[row.pool], told.get(row.ask, Stand())
+        if pool.tier == "spot":
+            book.below("P5.14", 0.0, stand.left.get(pool.id, 0.0))
+            book.holds("P5.15", pool.id not in stand.closed)
+        elif stand.waits and ask.running_in != pool.id:
+            new[pool.id] += row.count * ask.accelerators
+        kept = bool(stand.closed) or any(hours < -TINY for hours in stand.left.values())
+        book.holds("P5.14" if not stand.closed else "P5.15", kept == (row.off_spot is not None))
+    for name, amount in new.items():
+        open_to_all = _paid(snapshot, pools[name])
+        if open_to_all < accelerators_of(snapshot, pools[name]) - TINY:
+            spare = max(0.0, open_to_all - stuck_accelerators(snapshot, pools[name], stops=True))
+            book.below("P5.15", amount, spare)
+    for waiting in placement.unplaced:
+        told_so = any(excuse.rule == "wait" for excuse in waiting.excuses)
+        book.holds("P5.15", not told_so or told.get(waiting.ask, Stand()).waits)
+
+
+def _stand(snapshot: Snapshot, placement: Placement, ask: PlaceAsk, paid: Mapping[str, float]) -> Stand:
+    stand = Stand()
+    firm = ways_out(snapshot, placement, ask)
+    if not firm:
+        return stand
+    assert ask.deadline_hours is not None
+    assert ask.remaining_units is not None
+    keeps = max(ask.restart_hours, snapshot.look_hours)
+    spots = [pool for pool in snapshot.pools if pool.tier == "spot" and in_time(snapshot, ask, pool) is not None]
+    relied: dict[str, PoolState] = {}
+    for spot in spots:
+        rows = [(hours, pool) for pool in firm if (hours := left_hours(snapshot, ask, spot, pool)) is not None]
+        hours, relied[spot.id] = max(rows, key=lambda row: row[0]) if rows else (float("-inf"), firm[0])
+        stand.left[spot.id] = hours - keeps
+    dear = [pool for pool in firm if ask.accelerators > _room(snapshot, ask, pool, paid) + TINY]
+    spots = [spot for spot in spots if stand.left[spot.id] >= -TINY and dear and _may_serve(snapshot, ask, spot, dear)]
+    time = ask.elapsed_hours + ask.deadline_hours - keeps
+    work = ask.attained_units + ask.remaining_units
+    beyond = ask.attained_units * time / work - ask.elapsed_hours if time > 0 else float("-inf")
+    paying = any(pool.id == ask.running_in for pool in dear)
+    here = next((pool for pool in snapshot.pools if pool.id == ask.running_in and pool.tier == "spot"), None)
+    whole = (
+        here is not None and stuck_accelerators(snapshot, here, stops=False) <= accelerators_of(snapshot, here) + TINY
+    )
+    for spot in spots:
+        start = in_time(snapshot, ask, spot) or 0.0
+        stays = whole and spot.id == ask.running_in
+        late = stand.left[spot.id] - max(0.0, snapshot.look_hours - start) < -TINY and not stays
+        if late or (paying and beyond < 2 * ask.restart_hours - TINY):
+            stand.closed.add(spot.id)
+        else:
+            stand.counted_units[spot.id] = _units(snapshot, ask, relied[spot.id])
+    stand.waits = bool(stand.counted_units) and not paying and beyond >= -TINY
+    return stand
+
+
+def _paid(snapshot: Snapshot, pool: PoolState) -> float:
+    """Accelerators of a pool that are paid for whether used or not."""
+    drawn = sum(
+        supply.capacity / supply.draw[pool.id] * (1 - supply.as_used_fraction)
+        for supply in snapshot.supplies
+        if pool.id in supply.draw
+    )
+    return pool.own_accelerators * (1 - pool.as_used_fraction) + drawn
+
+
+def _room(snapshot: Snapshot, ask: PlaceAsk, pool: PoolState, paid: Mapping[str, float]) -> float:
+    """Room for one ask in paid capacity, beside what it cannot stop; where it runs, beside what nobody can."""
+    stops = ask.running_in == pool.id or (ask.running_in is None and ask.may_preempt)
+    return paid[pool.id] - stuck_accelerators(snapshot, pool, stops=stops)
+
+
+def _may_serve(snapshot: Snapshot, ask: PlaceAsk, spot: PoolState, dear: list[PoolState]) -> bool:
+    """Whether a spot pool may come to hold the ask, and its work costs less there than on demand."""
+    regions = {region.id: region for region in snapshot.regions}
+    if spot.may_hold_accelerators is not None:
+        most = max(spot.may_hold_accelerators, accelerators_of(snapshot, spot))
+        if ask.accelerators > most + TINY:
+            return False
+    costs = []
+    for pool in dear:
+        above = [
+            supply.above_usd_per_accelerator_hour.get(pool.id, 0.0)
+            for supply in snapshot.supplies
+            if pool.id in supply.draw and supply.as_used_fraction > 0
+        ]
+        more = 0.0 if pool.as_used_fraction > 0 or not above else min(above)
+        costs.append((pool.usd_per_accelerator_hour + more) / rate(ask, pool, regions))
+    return spot.usd_per_accelerator_hour / rate(ask, spot, regions) < max(costs) - TINY
+
+
+def _units(snapshot: Snapshot, ask: PlaceAsk, firm: PoolState) -> float:
+    """P5.16: work of the window on the firm pool that the deadline relies on."""
+    regions = {region.id: region for region in snapshot.regions}
+    hours = max(0.0, snapshot.window_hours - (in_time(snapshot, ask, firm) or 0.0))
+    return min(hours * rate(ask, firm, regions), ask.remaining_units or 0.0)
