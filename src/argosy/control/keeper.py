@@ -8,6 +8,8 @@ C5  Unreachable is not dead: a run that is not heard of keeps its lease until th
     off and the ask asks again.
 C6  Sweep: a run that an engine lists and that holds no current lease is stopped, at every round, until it is gone.
 C7  A pool that refused a start takes nothing new for a while; the same for a vendor that does not answer.
+C8  Work with a deadline that may use spot keeps its deadline however far it is, and its hours are rounded to a 16th at
+    most, left up and due down, so that shares of work and of time stay as they are (P5.15).
 All that is kept between rounds in memory may be lost at any time: it is learned again from the store and the engines.
 """
 
@@ -31,6 +33,7 @@ from argosy.control.protocols import (
     Refused,
     Sighting,
     Store,
+    Want,
 )
 from argosy.control.tick import Decide, Step, Tick, tick
 from argosy.errors import OutsideError
@@ -40,6 +43,8 @@ from argosy.settings import Settings
 
 FLOW_TAG = "level"
 LEAST_HOURS = 0.25
+PARTS = 16
+"""Into how many parts the hours between two powers of two are rounded, where a deadline decides (C8)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +122,7 @@ class Keeper:
         self._pools, self._supplies = self.market.capacity()
         self.vendor_of = {pool.id: vendors[pool.region] for pool in self._pools}
         self.region_of = {pool.id: pool.region for pool in self._pools}
+        self.pool_of = {pool.id: pool for pool in self._pools}
         self._frame = frame
 
     def _hear(self, message: Sighting, now: float) -> None:
@@ -205,6 +211,11 @@ class Keeper:
             math.log2(max(left / ask.accelerators, LEAST_HOURS) / LEAST_HOURS) - 1e-9
         )
         running = lease.pool if lease is not None and lease.pool in pools else None
+        if want.due_hours is not None and ask.preemptible and ask.spot_goodput_fraction is not None:
+            paced = self._paced(want, left, now, running=running is not None)
+            if paced is not None:
+                changes = paced | self._at_risk(want, lease, now) | {"running_in": running}
+                return ask.model_copy(update={**changes, "may_preempt": not self.store.stopped(name)})
         deadline = None if want.due_hours is None else want.due_hours - now
         if deadline is not None:
             fastest = max(ask.speed.values())
@@ -220,6 +231,34 @@ class Keeper:
                 "may_preempt": not self.store.stopped(name),
             }
         )
+
+    @staticmethod
+    def _paced(want: Want, left: float, now: float, *, running: bool) -> dict[str, float] | None:
+        """C8: amounts of work and time of an ask that has a pace to keep; None when it is late."""
+        ask = want.ask
+        assert want.due_hours is not None
+        assert ask.remaining_units is not None
+        due = want.due_hours - now
+        hours, till = _rounded(left / ask.accelerators, up=True), _rounded(due, up=False)
+        start = 0.0 if running else ask.restart_hours
+        if till <= 0 or till < hours / max(ask.speed.values()) + start:
+            return None
+        units = hours * ask.accelerators
+        return {
+            "remaining_units": units,
+            "attained_units": (ask.remaining_units - left) * units / left,
+            "deadline_hours": till,
+            "elapsed_hours": (now - want.arrived_hours) * till / due,
+        }
+
+    def _at_risk(self, want: Want, lease: Lease | None, now: float) -> dict[str, float]:
+        """What being driven off spot would cost beyond a restart: the start under way, and work that is not saved."""
+        pool = None if lease is None else self.pool_of.get(lease.pool)
+        if lease is None or pool is None or pool.tier != "spot":
+            return {}
+        starting = lease.granted_hours + want.ask.restart_hours - now
+        unsaved = want.unsaved_hours * want.ask.accelerators * want.ask.speed[pool.silicon]
+        return {"starting_hours": math.ceil(max(0.0, starting) * 100) / 100, "unsaved_units": unsaved}
 
     def _left(self, name: str, lease: Lease | None) -> float:
         """Work that remains, by the newest that was saved or heard."""
@@ -306,6 +345,14 @@ class Keeper:
 
     def _hours(self) -> float:
         return self.clock.monotonic_seconds() / 3600
+
+
+def _rounded(hours: float, *, up: bool) -> float:
+    """C8."""
+    if hours <= 0:
+        return 0.0
+    part = 2.0 ** max(-1, math.floor(math.log2(hours))) / PARTS
+    return part * (math.ceil(hours / part - 1e-9) if up else math.floor(hours / part + 1e-9))
 
 
 def _words(step: Step) -> str:

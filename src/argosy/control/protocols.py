@@ -36,6 +36,8 @@ class Want:
     arrived_hours: float
     due_hours: float | None
     """When it should be done; late work is still done."""
+    unsaved_hours: float = 0.0
+    """Hours of work at most that are lost when its accelerators are taken away."""
 
 
 @dataclass(frozen=True, slots=True)

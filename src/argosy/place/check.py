@@ -8,6 +8,7 @@ decision before it is given; the answer is the largest violation of each rule, r
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 
 from argosy.model.placement import Placement
 from argosy.model.region import Region
@@ -71,7 +72,7 @@ def check(snapshot: Snapshot, placement: Placement) -> dict[str, float]:
     check_fair(book, snapshot, placement)
     check_turns(book, snapshot, placement)
     if placement.objective in WHOLE:
-        _evictions(book, snapshot, placement, placed)
+        _evictions(book, snapshot, placement, placed, counted)
     if placement.forced:
         book.holds("forced", over_limits(snapshot))
     for transfer in placement.transfers:
@@ -138,8 +139,14 @@ def _capacity(book: Book, snapshot: Snapshot, placement: Placement, used: dict[s
         book.below("P1.L", taken[supply.id], supply.capacity)
 
 
-def _evictions(book: Book, snapshot: Snapshot, placement: Placement, placed: dict[str, float]) -> None:
-    """P1.E: nobody is stopped for an ask that was itself stopped, and every stop is told."""
+def _evictions(
+    book: Book,
+    snapshot: Snapshot,
+    placement: Placement,
+    placed: dict[str, float],
+    safe: Mapping[tuple[str, str], float],
+) -> None:
+    """P1.E: nobody is stopped for an ask that was itself stopped, and every stop is told. P5.17 for `safe`."""
     asks = {ask.id: ask for ask in snapshot.asks}
     regions = {region.id: region for region in snapshot.regions}
     told = {row.ask: row.count for row in placement.evictions}
@@ -150,9 +157,12 @@ def _evictions(book: Book, snapshot: Snapshot, placement: Placement, placed: dic
         if ask.running_in is not None and ask.units_per_hour is None:
             book.below("evictions", abs(ask.count - placed[ask.id] - told.get(ask.id, 0.0)), 0.0)
     newcomers: dict[str, float] = defaultdict(float)
+    unsafe: dict[str, float] = defaultdict(float)
     for row in placement.assignments:
         if asks[row.ask].running_in is None and asks[row.ask].may_preempt:
             newcomers[row.pool] += row.count * asks[row.ask].accelerators
+            if (row.ask, row.pool) not in safe:
+                unsafe[row.pool] += row.count * asks[row.ask].accelerators
     for pool in snapshot.pools:
         # What could not stay (late, data gone, not allowed any more) may leave without anybody taking its place.
         runs = [
@@ -166,5 +176,9 @@ def _evictions(book: Book, snapshot: Snapshot, placement: Placement, placed: dic
         gone = sum((ask.count - placed[ask.id]) * ask.accelerators for ask in runs)
         everything = sum(a.count * a.accelerators for a in there[pool.id])
         shrunk = max(0.0, everything - _most(snapshot, pool))
+        lost = sum(
+            (ask.count - placed[ask.id]) * ask.accelerators for ask in there[pool.id] if (ask.id, pool.id) in safe
+        )
         if not placement.forced:
             book.below("P1.E", gone - shrunk - newcomers[pool.id], 0.0)
+            book.below("P5.17", lost - shrunk - unsafe[pool.id], 0.0)

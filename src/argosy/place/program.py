@@ -4,6 +4,7 @@ P1.A   sum_p weigh[c, p] x[c, p] <= want[c]   (1 and the count, or both in work 
 P1.P   sum_c accelerators[c] x[c, p] <= own[p] + sum_l y[l, p]
 P1.D   sum over a region's pools of x[c, p] <= the most that could be x[c, .] times z[way], for every way needed
 P1.E   accelerators evicted from p <= accelerators of newcomers that may preempt in p + capacity that is gone
+P5.17  the same of what is safe on spot: only newcomers that are not safe there count
 P1.S   count[c] x[c, own pool] for what may not be stopped
 P1.F   fair objectives: for every class, its normalised progress >= t (P1.M, P1.W, P1.T, P1.K say which)
 
@@ -151,13 +152,20 @@ def _eviction_rows(program: Program) -> None:
         if not len(there):
             continue
         gone = max(0.0, float(use[there].sum()) - float(world.most[p]))
-        runs = np.flatnonzero(np.isin(of, there))
         new = np.flatnonzero((pool == p) & may[of] & (world.running[of] == NONE))
-        columns = np.concatenate([runs, new])
-        values = np.concatenate([world.accelerators[of[runs]], world.accelerators[of[new]]])
-        if program.forced:
-            columns, values = np.append(columns, program.first_forced + p), np.append(values, 1.0)
-        program.rows.add(("P1.E", p), columns, values, float(use[there].sum()) - gone, INF)
+        safe = np.array([c for c, q in world.safe if q == p], dtype=np.int64)
+        for rule, mine, newcomers in (
+            ("P1.E", there, new),
+            ("P5.17", there[np.isin(there, safe)], new[~np.isin(of[new], safe)]),
+        ):
+            if not len(mine):
+                continue
+            runs = np.flatnonzero(np.isin(of, mine))
+            columns = np.concatenate([runs, newcomers])
+            values = np.concatenate([world.accelerators[of[runs]], world.accelerators[of[newcomers]]])
+            if program.forced:
+                columns, values = np.append(columns, program.first_forced + p), np.append(values, 1.0)
+            program.rows.add((rule, p), columns, values, float(use[mine].sum()) - gone, INF)
 
 
 def _force(program: Program) -> None:

@@ -10,6 +10,7 @@ P5.15  Of "Can't Be Late" (NSDI'24), as P5.2 to P5.4 have it, for the deadline l
 P5.16  While that holds the deadline is safe, and an hour sooner or later is worth nothing: on spot as much work is
        counted as would be done within the window on the firm pool, and a move there costs the accelerators of its
        start (times 1 + hysteresis) and a thousandth of the window's, not the worth of the work.
+P5.17  Who is safe on spot so stops nobody there who is safe as well: among such work an hour on spot is worth the same.
 It holds for the asks that P5.14 speaks of. Pure: the same world gives the same masks.
 """
 
@@ -49,7 +50,9 @@ def keep_pace(world: World) -> World:
     cells |= {at: "wait: for spot" for at in found.hopes if at not in found.limited}
     spare = {p: max(0.0, float(world.paid[p] - found.busy[0][p])) for _, p in found.limited}
     eased = _eased(world, found.safe)
-    return masked(eased, cells, held={**world.held, **found.held}, hopes=found.hopes, spare=spare)
+    return masked(
+        eased, cells, held={**world.held, **found.held}, hopes=found.hopes, spare=spare, safe=frozenset(found.safe)
+    )
 
 
 @dataclass(slots=True)

@@ -142,6 +142,8 @@ class World:
     """(class, spot pool) masked by P5.14 or P5.15."""
     hopes: Mapping[tuple[int, int], Hope] = dataclasses.field(default_factory=dict)
     """(class, firm pool) masked by P5.15, or held to the pool's paid capacity where that has room."""
+    safe: frozenset[tuple[int, int]] = frozenset()
+    """(class, spot pool) open to the class by P5.15, so that its deadline is safe (P5.16)."""
     spare: Mapping[int, float] = dataclasses.field(default_factory=dict)
     """Pool to the paid accelerators that the classes of `hopes` may use there in all."""
 

@@ -246,7 +246,7 @@ class _Maker:
             }
         )
         due = None if pattern.slack_ratio is None else at + pattern.slack_ratio * hours
-        return Want(ask, at, due)
+        return Want(ask, at, due, pattern.checkpoint_every_hours)
 
 
 def _mean_hours(pattern: Pattern) -> float:

@@ -92,8 +92,11 @@ class Capacity:
         spot: pl.DataFrame | None = None,
         window_hours: float = 24.0,
         look_hours: float = LOOK_HOURS,
+        as_used: bool = True,
     ) -> None:
-        """BadInput when a price is missing in one of the months."""
+        """BadInput when a price is missing in one of the months. Without `as_used` nobody is told what need not be paid
+        for, so that nobody waits for spot (P5.15)."""
+        self.as_used = as_used
         self.span, self.portfolio = span, portfolio
         self.frames: tuple[Snapshot, ...] = tuple(
             snapshot(portfolio, month, plan=plan, lines=(), window_hours=window_hours, look_hours=look_hours)
@@ -174,7 +177,7 @@ class Capacity:
                         capacity=amount,
                         draw=takes,
                         above_usd_per_accelerator_hour=dearer,
-                        as_used_fraction=line.as_used_fraction(m),
+                        as_used_fraction=line.as_used_fraction(m) if self.as_used else 0.0,
                     )
                 )
         return pools, tuple(supplies)

@@ -77,6 +77,8 @@ class Setup:
     """Recorded rates that replace the daily curve of work that flows."""
     spot: pl.DataFrame | None = None
     """Recorded spot capacity."""
+    wait_for_spot: bool = True
+    """Whether work with a deadline waits for spot while it is ahead of its line (P5.15)."""
     faults: bool = False
     round_hours: float = 1.0
     """Control makes a round at least this often."""
@@ -166,6 +168,7 @@ class Simulation:
             seed=seed,
             spot=setup.spot,
             look_hours=setup.round_hours,
+            as_used=setup.wait_for_spot,
         )
         check_ways(portfolio, self.capacity.pools)
         self.work: Work = work(
