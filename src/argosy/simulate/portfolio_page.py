@@ -33,6 +33,7 @@ _CAUSES = {
     "egress": "moving data",
 }
 RULES = {
+    "wait": "waits for spot",
     "P1.P": "no room",
     "price": "price too high",
     "deadline": "too late there",
