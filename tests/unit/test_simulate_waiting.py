@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from tests.unit.test_simulate_portfolio import ROOT, world
 
-from argosy.control.keeper import _rounded
+from argosy.control.pace import amounts, rounded
 from argosy.model.workload.batch import Workload as Batch
 from argosy.model.workload.training import Workload as Training
 from argosy.simulate.outcome import document, outcome
@@ -44,9 +44,14 @@ def test_work_with_a_deadline_waits_for_spot_pays_less_and_is_in_time_p5_15(
     assert made.record.worst_residual < 1e-6
 
 
-def test_hours_are_rounded_to_a_sixteenth_left_up_and_due_down_c8() -> None:
+def test_hours_are_rounded_to_a_sixteenth_and_shares_stay_c8() -> None:
     for hours in (0.01, 0.3, 1.0, 3.3, 17.0, 500.0):
-        up, down = _rounded(hours, up=True), _rounded(hours, up=False)
+        up, down = rounded(hours, up=True), rounded(hours, up=False)
         assert down <= hours <= up
         assert up - down <= max(hours / 16, 1 / 32) + 1e-9
-    assert _rounded(-1.0, up=True) == 0.0
+    found = amounts(17.3, 4.1, 33.3, 11.7, 8.0)
+    assert found["remaining_units"] >= 17.3 * 8
+    assert found["deadline_hours"] <= 33.3
+    done = found["attained_units"] / (found["attained_units"] + found["remaining_units"])
+    assert done == pytest.approx(4.1 / 21.4)
+    assert found["elapsed_hours"] / found["deadline_hours"] == pytest.approx(11.7 / 33.3)

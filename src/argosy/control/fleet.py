@@ -95,6 +95,15 @@ class FleetPool:
         rooms = sum((r.cpus if self.pool.silicon is None else r.accelerators) for r in self.rooms if r.open)
         return max(0.0, rooms) + self.elastic * ELASTIC_ACCELERATORS
 
+    @property
+    def paid(self) -> float:
+        """Accelerators (cores) that are paid for whether used or not."""
+        if self.pool.paid:
+            return float("inf")
+        if self.pool.paid is not None:
+            return 0.0
+        return sum(r.node.accelerators if self.pool.silicon else r.node.cpus for r in self.rooms)
+
     def describe(self) -> str:
         """Its machines in words."""
         kind = self.pool.silicon

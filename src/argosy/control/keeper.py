@@ -8,8 +8,7 @@ C5  Unreachable is not dead: a run that is not heard of keeps its lease until th
     off and the ask asks again.
 C6  Sweep: a run that an engine lists and that holds no current lease is stopped, at every round, until it is gone.
 C7  A pool that refused a start takes nothing new for a while; the same for a vendor that does not answer.
-C8  Work with a deadline that may use spot keeps its deadline however far it is, and its hours are rounded to a 16th at
-    most, left up and due down, so that shares of work and of time stay as they are (P5.15).
+C8  Work with a deadline that may use spot keeps its deadline however far it is; its hours are rounded by `pace`.
 All that is kept between rounds in memory may be lost at any time: it is learned again from the store and the engines.
 """
 
@@ -20,6 +19,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from argosy.clock import Clock
+from argosy.control.pace import LEAST_HOURS, Amounts, amounts
 from argosy.control.protocols import (
     ALIVE,
     Engine,
@@ -42,9 +42,7 @@ from argosy.model.snapshot import PlaceAsk, PoolState, Snapshot
 from argosy.settings import Settings
 
 FLOW_TAG = "level"
-LEAST_HOURS = 0.25
-PARTS = 16
-"""Into how many parts the hours between two powers of two are rounded, where a deadline decides (C8)."""
+ROUND_HOURS = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,14 +205,14 @@ class Keeper:
         want, lease = self.store.wants()[name], self.store.leases().get(name)
         ask = want.ask
         left = self._left(name, lease)
-        hours = LEAST_HOURS * 2.0 ** math.ceil(
-            math.log2(max(left / ask.accelerators, LEAST_HOURS) / LEAST_HOURS) - 1e-9
+        hours = ROUND_HOURS * 2.0 ** math.ceil(
+            math.log2(max(left / ask.accelerators, ROUND_HOURS) / ROUND_HOURS) - 1e-9
         )
         running = lease.pool if lease is not None and lease.pool in pools else None
         if want.due_hours is not None and ask.preemptible and ask.spot_goodput_fraction is not None:
             paced = self._paced(want, left, now, running=running is not None)
             if paced is not None:
-                changes = paced | self._at_risk(want, lease, now) | {"running_in": running}
+                changes = {**paced, **self._at_risk(want, lease, now), "running_in": running}
                 return ask.model_copy(update={**changes, "may_preempt": not self.store.stopped(name)})
         deadline = None if want.due_hours is None else want.due_hours - now
         if deadline is not None:
@@ -226,30 +224,25 @@ class Keeper:
         return ask.model_copy(
             update={
                 "remaining_units": None if endless else hours * ask.accelerators,
-                "deadline_hours": None if deadline is None else LEAST_HOURS * math.floor(deadline / LEAST_HOURS),
+                "deadline_hours": None if deadline is None else ROUND_HOURS * math.floor(deadline / ROUND_HOURS),
                 "running_in": running,
                 "may_preempt": not self.store.stopped(name),
             }
         )
 
     @staticmethod
-    def _paced(want: Want, left: float, now: float, *, running: bool) -> dict[str, float] | None:
+    def _paced(want: Want, left: float, now: float, *, running: bool) -> Amounts | None:
         """C8: amounts of work and time of an ask that has a pace to keep; None when it is late."""
-        ask = want.ask
+        ask, total = want.ask, want.ask.remaining_units
         assert want.due_hours is not None
-        assert ask.remaining_units is not None
-        due = want.due_hours - now
-        hours, till = _rounded(left / ask.accelerators, up=True), _rounded(due, up=False)
-        start = 0.0 if running else ask.restart_hours
-        if till <= 0 or till < hours / max(ask.speed.values()) + start:
+        assert total is not None
+        size, due = ask.accelerators, want.due_hours - now
+        if due <= LEAST_HOURS:
             return None
-        units = hours * ask.accelerators
-        return {
-            "remaining_units": units,
-            "attained_units": (ask.remaining_units - left) * units / left,
-            "deadline_hours": till,
-            "elapsed_hours": (now - want.arrived_hours) * till / due,
-        }
+        found = amounts(left / size, (total - left) / size, due, now - want.arrived_hours, size)
+        start = 0.0 if running else ask.restart_hours
+        need = found["remaining_units"] / size / max(ask.speed.values()) + start
+        return found if found["deadline_hours"] >= need else None
 
     def _at_risk(self, want: Want, lease: Lease | None, now: float) -> dict[str, float]:
         """What being driven off spot would cost beyond a restart: the start under way, and work that is not saved."""
@@ -345,14 +338,6 @@ class Keeper:
 
     def _hours(self) -> float:
         return self.clock.monotonic_seconds() / 3600
-
-
-def _rounded(hours: float, *, up: bool) -> float:
-    """C8."""
-    if hours <= 0:
-        return 0.0
-    part = 2.0 ** max(-1, math.floor(math.log2(hours))) / PARTS
-    return part * (math.ceil(hours / part - 1e-9) if up else math.floor(hours / part + 1e-9))
 
 
 def _words(step: Step) -> str:

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from argosy.clock import Clock
 from argosy.control import copies as data_copies
-from argosy.control.asks import FAMILY, Rung, WayOut, rungs_of, running_ask, waiting_ask
+from argosy.control.asks import FAMILY, Progress, Rung, WayOut, is_paced, rungs_of, running_ask, waiting_ask
 from argosy.control.fleet import DEFAULT_CORES, Fleet, Need, need_of
 from argosy.control.protocols import Halt
 from argosy.control.resumes import Resume
@@ -22,13 +22,16 @@ from argosy.control.tick import Step, tick
 from argosy.control.world import ControlWorld
 from argosy.errors import OutsideError
 from argosy.model.copy import Copy
+from argosy.model.decision import Excuse
 from argosy.model.job import Job, Run
 from argosy.model.placement import Assignment, Eviction, Placement, Transfer
 from argosy.model.region import Region
 from argosy.model.snapshot import PlaceAsk, PoolState, Snapshot
 from argosy.model.task import Choice, Task
+from argosy.run.rules import RunRules
 from argosy.store import AnyStore, Change, Lease, NewRun
 
+WAITS = "WaitingForSpot"
 MOST_REASONS = 500
 """Waiting jobs whose reason is rewritten in one tick at most, oldest first."""
 WORTH_HYSTERESIS_FRACTION = 0.25
@@ -80,12 +83,18 @@ class LiveTick:
         copies_made: bool = False,
         targets: Mapping[str, str] | None = None,
         ways_out: Callable[[Mapping[str, tuple[Task, Run, Job]]], Mapping[str, WayOut]] | None = None,
+        kept: Mapping[str, float] | None = None,
+        rules: RunRules | None = None,
     ) -> None:
         """`resumes` and `troubles` are by job: what it goes on from, and why that could not be found out.
 
         `targets` is job to the pool that it left its last one for. `copies_made` says whether somebody carries copies
-        out. `ways_out` gives those runs that may move now; without it none may.
+        out. `ways_out` gives those runs that may move now; without it none may. `kept` is run to the hours of work that
+        it went on from (R15); `rules` say what a start may take and how often moves are asked for.
         """
+        self.kept_hours, self.rules = kept or {}, rules or RunRules()
+        self.away: dict[str, str] = {}
+        """Pool of the snapshot without capacity to the spot pool that it stands for: not used now, but hoped for."""
         self.resumes, self.troubles = resumes or {}, troubles or {}
         self.targets = targets or {}
         self.only: dict[str, str] = {}
@@ -191,12 +200,15 @@ class LiveTick:
         for ask in self.asks:
             if ask.running_in is not None:
                 own[ask.running_in] += ask.accelerators
-        pools, regions = [], dict(self.world.regions)
+        pools: list[PoolState] = []
+        regions = dict(self.world.regions)
         for name, pool in self.fleet.pools.items():
             engine = pool.pool
             regions.setdefault(
                 engine.region, Region(id=engine.region, vendor=engine.vendor, jurisdiction="jurisdiction unknown")
             )
+            # What is on its way out counts as free, or more would be stopped for the same ask each tick.
+            capacity = pool.free + own[name] + (0.0 if self.level else self.leaving[name])
             pools.append(
                 PoolState(
                     id=name,
@@ -204,13 +216,18 @@ class LiveTick:
                     silicon=pool.silicon,
                     family=FAMILY,
                     tier="spot" if engine.spot else "dedicated",
-                    # What is on its way out counts as free, or more would be stopped for the same ask each tick.
-                    own_accelerators=pool.free + own[name] + (0.0 if self.level else self.leaving[name]),
+                    own_accelerators=capacity,
+                    as_used_fraction=max(0.0, 1.0 - pool.paid / capacity) if capacity > 0 else 0.0,
                     usd_per_accelerator_hour=self._price(name),
                     cordoned=pool.cordoned,
                 )
             )
+        known = {pool.id: pool for pool in pools}
+        pools += [
+            known[name].model_copy(update={"id": away, "own_accelerators": 0.0}) for away, name in self.away.items()
+        ]
         return Snapshot(
+            look_hours=self.rules.move_seconds / 3600,
             price_source=self.world.price_source,
             regions=tuple(regions.values()),
             pools=tuple(pools),
@@ -232,15 +249,15 @@ class LiveTick:
         self.kept = self._pointless(placement)
         for row in placement.unplaced:
             if row.ask in self.groups and row.excuses:
-                first = row.excuses[0]
-                self.outcome.reasons[row.ask] = (
-                    _REASONS.get(first.rule, "NotPlaceable"),
-                    f"{first.limit}; {first.remedy}",
-                )
+                first, told = row.excuses[0], self.outcome.reasons.get(row.ask)
+                if told is not None and told[0] == WAITS:
+                    continue  # places that are avoided say no more
+                text = self._until(first) if first.rule == "wait" else f"{first.limit}; {first.remedy}"
+                self.outcome.reasons[row.ask] = _REASONS.get(first.rule, "NotPlaceable"), text
         if placement.evictions or placement.transfers or any(a.change != "stay" for a in placement.assignments):
             note = self.world.price_note([use.pool for use in placement.pools])
-            told = {"unplaced": placement.unplaced[:MOST_UNPLACED], "price_note": note}
-            kept = placement.model_copy(update=told)
+            shown = {"unplaced": placement.unplaced[:MOST_UNPLACED], "price_note": note}
+            kept = placement.model_copy(update=shown)
             self.store.decided(decision, kept.model_dump(mode="json"))
 
     def done(self, decision: str, number: int, step: Step) -> None:
@@ -336,6 +353,27 @@ class LiveTick:
 
     # --- Inside
 
+    def _until(self, excuse: Excuse) -> str:
+        """P5.15 in words that stay true: the instant at which work starts on demand at the latest."""
+        latest = self.now + timedelta(hours=excuse.short or 0.0)
+        return f"ahead of its deadline; starts on demand at {latest:%Y-%m-%d %H:%M} UTC at the latest"
+
+    def _progress(self, task: Task, jobs: Sequence[Job], kept_hours: float) -> Progress | None:
+        """R15, by the oldest of jobs that are alike; None where P5.15 does not speak of the task."""
+        if not is_paced(task):
+            return None
+        look = self.rules.move_seconds / 3600
+        elapsed = (self.now - min(job.created_at for job in jobs)).total_seconds() / 3600
+        return Progress(kept_hours, look * int(max(0.0, elapsed) / look + 1e-9), self.rules.start_seconds / 3600)
+
+    def _away(self, group: Waiting) -> list[str]:
+        """Spot pools of other rungs, as pools of the snapshot that hold nothing: full or avoided now, and hoped for."""
+        rung = group.rungs[self.level]
+        every = {pool for other in group.rungs if other.amount == rung.amount for pool in other.pools}
+        names = sorted(pool for pool in every - set(rung.pools) if self.fleet.pools[pool].pool.spot)
+        self.away |= {f"{name}/away": name for name in names}
+        return [f"{name}/away" for name in names]
+
     def _going_on(self, resume: Resume | None, region: str) -> tuple[dict[str, Any], dict[str, Any]]:
         """R12: fields of a new run, and words of its event, about the checkpoint that it goes on from."""
         if resume is None:
@@ -426,7 +464,8 @@ class LiveTick:
             task = tasks[job.task_hash]
             if job.task_hash not in known:
                 rules = task.placement
-                key = (task.choices, task.nodes, task.ordered, task.max_usd_per_hour, rules.residency, rules.data)
+                ordered = task.ordered and not is_paced(task)
+                key = (task.choices, task.nodes, ordered, task.max_usd_per_hour, rules.residency, rules.data)
                 if key not in cache:
                     cache[key] = rungs_of(task, self.fleet, avoid, places, self.world)
                 known[job.task_hash] = cache[key]
@@ -453,6 +492,7 @@ class LiveTick:
 
     def _asks(self) -> list[PlaceAsk]:
         asks = []
+        self.away = {}
         for name, group in self.groups.items():
             if self.only and name not in self.only:
                 continue
@@ -465,6 +505,8 @@ class LiveTick:
                 )
                 if not pools:
                     continue
+                kept = 0.0 if group.resume is None else group.resume.kept_hours
+                progress = self._progress(group.task, group.jobs, kept)
                 asks.append(
                     waiting_ask(
                         name,
@@ -477,13 +519,25 @@ class LiveTick:
                         may_preempt=group.may_preempt,
                         resume=group.resume,
                         world=self.world,
+                        progress=progress,
+                        away=[] if progress is None else self._away(group),
                     )
                 )
         if self.level == 0 and not self.only:
-            for name, (task, run, _) in self.running.items():
+            for name, (task, run, job) in self.running.items():
                 need = self._need(task, run)
-                way_out = self._way_out(name, need)
-                asks.append(running_ask(name, task, run, need, fleet=self.fleet, now=self.now, way_out=way_out))
+                asks.append(
+                    running_ask(
+                        name,
+                        task,
+                        run,
+                        need,
+                        fleet=self.fleet,
+                        now=self.now,
+                        way_out=self._way_out(name, need),
+                        progress=self._progress(task, [job], self.kept_hours.get(run.id, 0.0)),
+                    )
+                )
         return asks
 
     def _way_out(self, name: str, need: Need) -> WayOut | None:
@@ -562,6 +616,7 @@ _REASONS = {
     "cordon": "Cordoned",
     "link": "NoWayForData",
     "deadline": "DeadlineOutOfReach",
+    "wait": WAITS,
 }
 """Rule of an excuse of `place` to the reason's word, in Kueue's style."""
 

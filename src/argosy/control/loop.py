@@ -17,6 +17,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from argosy.clock import Clock
+from argosy.control.asks import is_paced
 from argosy.control.copies import at_hand, carry_out
 from argosy.control.fleet import Fleet, make_fleet, need_of, node_names, place_names, promise
 from argosy.control.live import LiveTick, Outcome
@@ -311,6 +312,7 @@ class Control:
                 task = self.tasks[job.task_hash]
                 needs[run.id] = need_of(task, task.choices[run.choice])
         promise(fleet, runs, needs)
+        paced = [run for run in runs if run.job in by_name and is_paced(self.tasks[by_name[run.job].task_hash])]
         assert self.lead is not None
         tick = LiveTick(
             self.store,
@@ -325,6 +327,8 @@ class Control:
             copies=self.present.copies,
             targets=self._targets(jobs),
             copies_made=self.copier is not None,
+            kept=self.resumes.kept_before(paced, self.tasks, by_name),
+            rules=self.rules,
             ways_out=partial(ways_out, fleet=fleet, world=world, avoid=avoid, find=self.find, rules=self.rules, now=now)
             if moves
             else None,

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from argosy.control.asks import WayOut, can_go_on, rungs_of
+from argosy.control.asks import WayOut, can_go_on, is_paced, rungs_of
 from argosy.control.fleet import Fleet, need_of
 from argosy.control.resumes import Find
 from argosy.control.world import ControlWorld
@@ -60,7 +60,9 @@ def _others(task: Task, run: Run, fleet: Fleet, world: ControlWorld, avoid: froz
     """Pools other than its own that would do for as many accelerators, and have room on machines.
 
     Of ordered choices none that comes after its own: placed anew it would go back to the earlier one, again and again.
+    The choices of work that has a pace to keep (P5.15) are not ordered.
     """
+    ordered = task.ordered and not is_paced(task)
     need = need_of(task, task.choices[run.choice])
     found = []
     for rung in rungs_of(task, fleet, avoid, frozenset(world.regions), world):
@@ -70,7 +72,7 @@ def _others(task: Task, run: Run, fleet: Fleet, world: ControlWorld, avoid: froz
             pool = fleet.pools[name]
             bad = avoid & set(locations(name, pool.pool.vendor, pool.pool.region).values())
             closed = pool.cordoned or bad or name == run.pool or rung.needs[name] != need
-            closed = closed or (task.ordered and rung.choice[name] > run.choice)
+            closed = closed or (ordered and rung.choice[name] > run.choice)
             if not closed and world.has_data(task.placement.data, pool.pool.region) and pool.fits(need):
                 found.append(name)
     return found

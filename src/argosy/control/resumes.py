@@ -1,4 +1,4 @@
-"""Resumes: what waiting jobs go on from, and what it takes to bring that elsewhere (R11, R12).
+"""Resumes: what waiting jobs go on from, what it takes to bring that elsewhere, and how far they are (R11, R12, R15).
 
 A job is looked at once for each epoch that ended: behind the fence nothing can be added that counts. A checkpoint lies
 in the region of the run that wrote it; one in a region that a residency rule excludes is not used.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 from argosy.control.world import ControlWorld
 from argosy.errors import OutsideError
@@ -47,6 +48,8 @@ class Resume:
     hash: str | None
     lost_seconds: float | None
     """Work of the last run that is lost: from the checkpoint to the run's end; None where nobody knows it."""
+    kept_hours: float = 0.0
+    """R15: work that is in it."""
 
     def carried(self, world: ControlWorld, region: str) -> Carried | str | None:
         """R12: what it takes to bring it to a region; why that is not known; None where its size is not."""
@@ -62,6 +65,21 @@ class Resumes:
     world: ControlWorld
     found: dict[tuple[str, int], Resume | None] = field(default_factory=dict)
     """Job and its epoch to what its next run goes on from."""
+    kept: dict[str, float] = field(default_factory=dict)
+    """Run to the work that was in what it went on from."""
+
+    def kept_before(self, runs: Sequence[Run], tasks: Mapping[str, Task], jobs: Mapping[str, Job]) -> dict[str, float]:
+        """R15: of runs, the hours of work that each went on from; looked up once for each run."""
+        seen = {}
+        for run in runs:
+            if run.id in self.kept or run.resume_region is None:
+                seen[run.id] = self.kept.get(run.id, 0.0)
+                continue
+            checkpoint = tasks[jobs[run.job].task_hash].placement.checkpoint
+            before = [old for old in self.store.runs(run.job) if old.epoch < run.epoch and old.status != "RETURNED"]
+            seen[run.id] = kept_hours(before, {}, None if checkpoint is None else checkpoint.every_seconds)
+        self.kept = seen
+        return seen
 
     def of(self, jobs: Sequence[Job], tasks: Mapping[str, Task]) -> tuple[dict[str, Resume], dict[str, str]]:
         """Of jobs that wait for a further run: what each goes on from, and why that could not be found out."""
@@ -92,7 +110,8 @@ class Resumes:
         checkpoint = task.placement.checkpoint
         assert checkpoint is not None
         if folder_of(checkpoint.prefix) is None:
-            return Resume(None, last.region, checkpoint.gib or None, None, None)
+            kept = kept_hours(begun, {}, checkpoint.every_seconds)
+            return Resume(None, last.region, checkpoint.gib or None, None, None, kept)
         known = {run.resume_from for run in begun if run.resume_from is not None}
         found = self.find(task, job.id, last.epoch, known)
         if found is None:
@@ -103,8 +122,30 @@ class Resumes:
         lost = None
         if found.epoch == last.epoch and last.finished_at is not None:
             lost = max(0.0, (last.finished_at - found.at).total_seconds())
-        return Resume(found.path, by_epoch[found.epoch].region, found.gib, found.hash, lost)
+        older = [run for run in begun if run.epoch <= found.epoch]
+        kept = kept_hours(older, {found.epoch: found.at}, checkpoint.every_seconds)
+        return Resume(found.path, by_epoch[found.epoch].region, found.gib, found.hash, lost, kept)
 
     def _allowed(self, task: Task, region: str) -> bool:
         rules: tuple[Residency, ...] = (task.placement.residency, self.world.residency)
         return all(self.world.allows(rule, region) for rule in rules)
+
+
+def kept_hours(begun: Sequence[Run], saved: Mapping[int, datetime], every_seconds: float | None) -> float:
+    """R15: hours of work in the newest checkpoint of runs that went on from one another, oldest first.
+
+    `saved` is epoch to when the newest checkpoint of that run was complete. Of other runs all counts but what they may
+    not have saved at their end: the time between two checkpoints, or everything where the task does not say that.
+    """
+    total = 0.0
+    for run in begun:
+        if run.resume_region is None:
+            total = 0.0  # from the beginning
+        if run.started_at is None:
+            continue
+        end = saved.get(run.epoch)
+        if end is None and run.finished_at is not None and every_seconds is not None:
+            end = run.finished_at - timedelta(seconds=every_seconds)
+        if end is not None:
+            total += max(0.0, (end - run.started_at).total_seconds()) / 3600
+    return total

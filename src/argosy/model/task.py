@@ -110,6 +110,8 @@ class PlacementRules(Record):
     """Checkpoints; None restarts from the beginning."""
     deadline: datetime | None = None
     """Instant by which it must be done."""
+    work_hours: Annotated[float, Gt(0), Le(1e6)] | None = None
+    """Hours that it is expected to work, on what it asks for; None: nobody knows, and it waits for no spot (P5.15)."""
     value_usd_per_hour: Usd | None = None
     """What an hour of it is worth; None: placed when capacity is free, after all that say their worth."""
     idempotent: bool = False

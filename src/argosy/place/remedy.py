@@ -91,6 +91,8 @@ class _Trial:
             return self._accelerators(excuse, excuse.limit.partition(": ")[0], excuse.short)
         if excuse.rule in ("P1.L", "P1.G", "P1.O") and excuse.short is not None:
             return self._limit(excuse, excuse.short)
+        if excuse.rule == "wait":
+            return self._later(excuse.short or 0.0)
         if excuse.rule == "cordon":
             pools = tuple(pool.model_copy(update={"cordoned": False}) for pool in self.snapshot.pools)
             return self._told(excuse.rule, "with nothing cordoned", self.snapshot.model_copy(update={"pools": pools}))
@@ -98,6 +100,21 @@ class _Trial:
             words, of_ask, of_all = _LIFTED[excuse.rule]
             return self._told(excuse.rule, words, self._changed(of_ask).model_copy(update=of_all))
         return None
+
+    def _later(self, hours: float) -> Tried | None:
+        """P5.15: a look after it should have started on demand at the latest, nothing being done until then."""
+        if self.ask.deadline_hours is None:
+            return None
+        later = hours + self.snapshot.look_hours
+        if later >= self.ask.deadline_hours:
+            return None
+        world = self._changed(
+            {
+                "deadline_hours": self.ask.deadline_hours - later,
+                "elapsed_hours": self.ask.elapsed_hours + later,
+            }
+        )
+        return self._told("wait", f"{later:,.4g} hours later, with nothing done until then,", world)
 
     def _changed(self, update: dict[str, Any]) -> Snapshot:
         """The snapshot with another ask in place of this one."""

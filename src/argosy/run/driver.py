@@ -66,6 +66,9 @@ class EnginePool(Record):
     """Further machines that the engine would provision."""
     usd_per_hour: Annotated[float, Ge(0)] | None = None
     """Price of one accelerator-hour (core-hour without accelerators), where the engine knows it."""
+    paid: bool | None = None
+    """Whether it is paid for whether used or not; None: machines that stand are, further ones that the engine would
+    provision are not."""
 
 
 class Order(Record):

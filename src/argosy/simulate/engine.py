@@ -55,6 +55,7 @@ class Site:
     cpus: float
     usd_per_hour: float | None
     spot: bool = False
+    paid: bool | None = None
 
 
 @dataclass(slots=True)
@@ -543,6 +544,7 @@ def _pool(site: Site, nodes: tuple[Node, ...]) -> EnginePool:
         nodes=nodes,
         elastic_nodes=0,
         usd_per_hour=site.usd_per_hour,
+        paid=site.paid,
     )
 
 

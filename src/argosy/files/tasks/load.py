@@ -221,6 +221,8 @@ def _placement(field: Field, root: paths.Root) -> dict[str, Any]:
         made["checkpoint"] = _checkpoint(fields["checkpoint"], root)
     if "deadline" in fields:
         made["deadline"] = _instant(fields["deadline"])
+    if "work_hours" in fields:
+        made["work_hours"] = fields["work_hours"].number(1e6)
     if "value" in fields:
         made["value_usd_per_hour"] = fields["value"].number(1e9, zero=True)
     for key in ("idempotent", "keep_healthy_nodes"):

@@ -150,6 +150,12 @@ PLACEMENT: Final = _fields(
         "checkpoint": {"description": CHECKPOINT["description"],
                        "anyOf": [{"type": "string"}, {"type": "null"}, CHECKPOINT]},
         "deadline": _optional(_node("Instant by which it must be done: 2026-12-01T18:00:00Z.", "string")),
+        "work_hours": _optional(_node(
+            "Hours that it is expected to work on what it asks for, starts not counted. With `deadline`, resources "
+            "with `use_spot` and others without, and a checkpoint or `idempotent`, it waits for spot while it is ahead "
+            "of time.",
+            "number", exclusiveMinimum=0, maximum=1e6,
+        )),
         "value": _optional(_node("What an hour of it is worth, USD.", "number", minimum=0)),
         "idempotent": _optional(_node("Whether two copies at once do no harm.", "boolean")),
         "on_unreachable": _optional(

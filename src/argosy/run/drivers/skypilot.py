@@ -49,6 +49,8 @@ class SkyPool(Record):
     """Whether its machines may be taken away."""
     nodes: Annotated[int, Ge(0)] = 0
     """Machines that it would provision at most."""
+    paid: bool = False
+    """Whether they are paid for whether used or not (a reservation); otherwise only while they are up."""
     usd_per_hour: Annotated[float, Ge(0)] | None = None
     """Price of one accelerator-hour (core-hour without accelerators)."""
 
@@ -155,7 +157,7 @@ class Driver(InFolders):
         return tuple(
             EnginePool(
                 id=pool.id, vendor=pool.vendor, region=pool.region, silicon=pool.silicon, spot=pool.spot, nodes=(),
-                elastic_nodes=pool.nodes, usd_per_hour=pool.usd_per_hour,
+                elastic_nodes=pool.nodes, usd_per_hour=pool.usd_per_hour, paid=pool.paid,
             )
             for pool in self.settings.pools
         )  # fmt: skip

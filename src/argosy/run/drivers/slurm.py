@@ -63,6 +63,8 @@ class Settings(Record):
     """Quality of service."""
     spot: bool = False
     """Whether other partitions may take its nodes away."""
+    paid: bool = True
+    """Whether its nodes are paid for whether used or not; false where they come from a cloud as they are used."""
     tag: Id = "argosy"
     """First word of the comment of our jobs; two servers on one cluster need two."""
     conf: Text | None = None
@@ -181,6 +183,7 @@ class Driver(InFolders):
                 region=self.settings.region,
                 silicon=silicon,
                 spot=self.settings.spot,
+                paid=self.settings.paid,
                 nodes=tuple(nodes),
             )
             for silicon, nodes in pools.items()
