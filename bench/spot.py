@@ -7,6 +7,7 @@ deadline) from 0.6 up, changeover 0.2 h, its "2-week" campaign (8 series) and "2
 instance; then 16 instances at once (3 series). The price is that of its V100: 0.92 of 3.06 USD. What the paper calls
 omniscient is P5.9. The law of spells was set on every second series of both campaigns, in order of their names; the
 other half is also printed by itself. Then the lengths, deadlines, changeovers and prices of its three real workloads.
+Last, uniform progress as `place` decides it (P5.15), asked at every step of some of the same starts.
 """
 
 from __future__ import annotations
@@ -16,11 +17,20 @@ import datetime
 import platform
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
+from argosy.clock import rng
 from argosy.files.traces._source import source
+from argosy.model.region import Region
+from argosy.model.snapshot import PlaceAsk, PoolState, Snapshot
+from argosy.place import place
+from argosy.place.deadlines import NO_ADVICE, UNIFORM, next_place, run
+from argosy.place.outlook import IDLE, ON_DEMAND
+from argosy.place.outlook import SPOT as SPOT_PLACE
 from argosy.simulate.spot import POLICIES, SpotOutcome, gap_closed_fraction, replay
 from argosy.simulate.standby import serve, zones
 from bench.place import DATA
@@ -109,6 +119,101 @@ def workloads(short: bool) -> None:
         print(f"| {name} | {work:g}, {due:g} | {price:.2f} | {on} | {cells} | {published} |", flush=True)
 
 
+def through_place(short: bool) -> None:
+    """Uniform progress in `place` itself beside P5.4, on the same starts: saving, and decisions that differ.
+
+    What `place` keeps in reserve is given to it once (nothing is lost between two steps of a replay), and once not.
+    """
+    rows = _rows()
+    if rows is None:
+        return
+    begun = time.process_time()
+    one = rows.filter(pl.col("series").str.starts_with(WEEKS) | pl.col("series").str.starts_with(MONTHS))
+    names = sorted(one["series"].unique().to_list())[:: 4 if short else 1]
+    one, starts = one.filter(pl.col("series").is_in(names)), 1 if short else 3
+    print(f"\nUniform progress through `place`: 48 h of work, {starts} starts in each of {len(names)} series\n")
+    print(
+        "| work / deadline | P5.4, saved | place, saved | decisions | that differ | place with its reserve, saved |",
+        end="",
+    )
+    print(" missed |\n|---|---|---|---|---|---|---|")
+    for fraction in (0.8,) if short else (0.6, 0.8, 0.9):
+        found: list[tuple[float, Driven, Driven]] = []
+        for (name,), mine in one.group_by("series", maintain_order=True):
+            at, up = mine["at_seconds"].to_numpy() / 3600, mine["accelerators"].to_numpy() >= 1
+            step = float(np.median(np.diff(at)))
+            steps = int(np.floor(48.0 / fraction / step + 1e-9))
+            first = np.flatnonzero(at[steps:] - at[:-steps] <= (steps + 0.5) * step)
+            if not len(first):
+                continue
+            drawn = rng(0, "simulate", "spot", str(name)).integers(0, len(first), size=starts)
+            for b in first[drawn].tolist():
+                spot = up[b : b + steps]
+                twin = run(UNIFORM, spot, step, 48.0, 48.0 / fraction, START_HOURS, PRICE)
+                reserve = max(START_HOURS, step)
+                found.append((twin.cost, drive(spot, step, 48.0, reserve), drive(spot, step, 48.0, 0.0)))
+        saved = [1 - np.mean(costs) / 48.0 for costs in zip(*((c, a.cost, b.cost) for c, a, b in found), strict=True)]
+        print(
+            f"| {fraction} | {100 * saved[0]:.1f} % | {100 * saved[1]:.1f} % | "
+            f"{sum(a.decisions for _, a, _ in found):,} | {sum(a.other for _, a, _ in found)} | {100 * saved[2]:.1f} % | "
+            f"{sum(not a.met for _, a, _ in found) + sum(not b.met for _, _, b in found)} |",
+            flush=True,
+        )
+    print(f"\nCPU seconds of this part: {time.process_time() - begun:.0f}")
+
+
+@dataclass(frozen=True, slots=True)
+class Driven:
+    """Work that `place` was asked about at every step; cost in hours on demand."""
+
+    cost: float
+    met: bool
+    decisions: int
+    other: int
+    """Decisions that are not those of P5.4."""
+
+
+def drive(spot: npt.NDArray[np.bool_], step: float, work: float, reserve: float) -> Driven:
+    """One start. The deadline is the last step plus `reserve` hours that `place` may keep."""
+    places = {None: IDLE, "spot": SPOT_PLACE, "firm": ON_DEMAND}
+    due, running, pending, done, cost, decisions, other = len(spot) * step, None, 0.0, 0.0, 0.0, 0, 0
+    region = Region(id="r", vendor="v", jurisdiction="US")
+    chip = {"region": "r", "silicon": "v100", "family": "cuda"}
+    for i, there in enumerate(spot.tolist()):
+        if done >= work - 1e-9:
+            break
+        if running == "spot" and not there:
+            running, pending = None, 0.0
+        ask = PlaceAsk(
+            id="j", accelerators=1.0, speed={"v100": 1.0}, families=("cuda",), usd_per_unit=60.0,
+            spot_goodput_fraction=1.0, remaining_units=work - done, attained_units=done, elapsed_hours=i * step,
+            deadline_hours=due - i * step + reserve, restart_hours=START_HOURS, starting_hours=pending,
+            running_in=running,
+        )  # fmt: skip
+        pools = (
+            PoolState(
+                id="spot", tier="spot", own_accelerators=float(there), usd_per_accelerator_hour=3.06 * PRICE, **chip
+            ),
+            PoolState(id="firm", own_accelerators=1.0, as_used_fraction=1.0, usd_per_accelerator_hour=3.06, **chip),
+        )
+        seen = Snapshot(price_source="contracts", regions=(region,), pools=pools, asks=(ask,), look_hours=step)
+        made = place(seen)
+        then = made.assignments[0].pool if made.assignments else None
+        twin = next_place(
+            UNIFORM, places[running], there, i * step, done, work, due, START_HOURS, pending, step, NO_ADVICE
+        )
+        decisions, other = decisions + 1, other + (places[then] != twin)
+        if then != running:
+            pending = 0.0 if then is None else START_HOURS
+        running = then
+        if then is not None:
+            useful = min(max(0.0, step - pending), work - done)
+            ran = pending + work - done if done + step - pending >= work and pending < step else step
+            pending, done = max(0.0, pending - step), done + useful
+            cost += ran * (PRICE if then == "spot" else 1.0)
+    return Driven(cost, done >= work - 1e-9, decisions, other)
+
+
 def services() -> None:
     """Replicas on spot of several zones with on demand behind them."""
     rows = _rows()
@@ -182,6 +287,7 @@ def main() -> None:
     deadlines(short)
     workloads(short)
     services()
+    through_place(short)
 
 
 if __name__ == "__main__":

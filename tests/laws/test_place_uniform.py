@@ -107,7 +107,7 @@ def replay(  # noqa: PLR0917
     return now.done >= work - 1e-9, waits
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     spells=st.lists(st.integers(1, 12), min_size=4, max_size=20),
     there=st.booleans(),

@@ -84,12 +84,12 @@ def _stand(snapshot: Snapshot, placement: Placement, ask: PlaceAsk, paid: Mappin
         rows = [(hours, pool) for pool in firm if (hours := left_hours(snapshot, ask, spot, pool)) is not None]
         hours, relied[spot.id] = max(rows, key=lambda row: row[0]) if rows else (float("-inf"), firm[0])
         stand.left[spot.id] = hours - keeps
-    dear = [pool for pool in firm if ask.accelerators > _room(snapshot, ask, pool, paid) + TINY]
+    dear = [pool for pool in firm if paid[pool.id] < accelerators_of(snapshot, pool) - TINY]
     spots = [spot for spot in spots if stand.left[spot.id] >= -TINY and dear and _may_serve(snapshot, ask, spot, dear)]
     time = ask.elapsed_hours + ask.deadline_hours - keeps
     work = ask.attained_units + ask.remaining_units
     beyond = ask.attained_units * time / work - ask.elapsed_hours if time > 0 else float("-inf")
-    paying = any(pool.id == ask.running_in for pool in dear)
+    paying = any(pool.id == ask.running_in and ask.accelerators > _room(snapshot, pool, paid) + TINY for pool in dear)
     here = next((pool for pool in snapshot.pools if pool.id == ask.running_in and pool.tier == "spot"), None)
     whole = (
         here is not None and stuck_accelerators(snapshot, here, stops=False) <= accelerators_of(snapshot, here) + TINY
@@ -116,10 +116,9 @@ def _paid(snapshot: Snapshot, pool: PoolState) -> float:
     return pool.own_accelerators * (1 - pool.as_used_fraction) + drawn
 
 
-def _room(snapshot: Snapshot, ask: PlaceAsk, pool: PoolState, paid: Mapping[str, float]) -> float:
-    """Room for one ask in paid capacity, beside what it cannot stop; where it runs, beside what nobody can."""
-    stops = ask.running_in == pool.id or (ask.running_in is None and ask.may_preempt)
-    return paid[pool.id] - stuck_accelerators(snapshot, pool, stops=stops)
+def _room(snapshot: Snapshot, pool: PoolState, paid: Mapping[str, float]) -> float:
+    """Room in paid capacity beside what nobody can stop."""
+    return paid[pool.id] - stuck_accelerators(snapshot, pool, stops=True)
 
 
 def _may_serve(snapshot: Snapshot, ask: PlaceAsk, spot: PoolState, dear: list[PoolState]) -> bool:

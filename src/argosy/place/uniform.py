@@ -77,12 +77,12 @@ class _Found:
         here = int(world.running[c])
         if here != NONE and not self.spot[here]:
             free[here] = world.paid[here] - self.busy[0][here]
-        costly = [f for f in firm if world.accelerators[c] > free[f] + SMALL]
+        costly = [f for f in firm if world.paid[f] < world.most[f] - SMALL]
         if not costly:
             return
         ahead = ahead_hours(ask, world.snapshot.look_hours)
         stands = pace(ask, world.snapshot.look_hours)
-        on_demand = here in costly
+        on_demand = here in costly and bool(world.accelerators[c] > free[here] + SMALL)
         on_spot = here != NONE and self.spot[here] and self.busy[1][here] <= world.most[here] + SMALL
         left: dict[int, tuple[float, float]] = {}
         for p in np.flatnonzero(self.spot & (world.rate[c] > 0)).tolist():
