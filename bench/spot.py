@@ -155,7 +155,8 @@ def through_place(short: bool) -> None:
         saved = [1 - np.mean(costs) / 48.0 for costs in zip(*((c, a.cost, b.cost) for c, a, b in found), strict=True)]
         print(
             f"| {fraction} | {100 * saved[0]:.1f} % | {100 * saved[1]:.1f} % | "
-            f"{sum(a.decisions for _, a, _ in found):,} | {sum(a.other for _, a, _ in found)} | {100 * saved[2]:.1f} % | "
+            f"{sum(a.decisions for _, a, _ in found):,} | {sum(a.other for _, a, _ in found)} | "
+            f"{100 * saved[2]:.1f} % | "
             f"{sum(not a.met for _, a, _ in found) + sum(not b.met for _, _, b in found)} |",
             flush=True,
         )

@@ -71,7 +71,8 @@ def tried(snapshot: Snapshot, placement: Placement, ask: str, decide: Decide) ->
         done = trial.follow(excuse) if len(out) < MOST_TRIED else None
         if done is not None and all(row.change != done.change for row in out):
             out.append(done)
-    if any(excuse.rule in ("P1.P", "price") for excuse in waiting.excuses) and placement.objective == "value":
+    rules = {excuse.rule for excuse in waiting.excuses}
+    if rules & {"P1.P", "price"} and "wait" not in rules and placement.objective == "value":
         out.append(trial.value())
     return tuple(out)
 
