@@ -13,7 +13,8 @@ from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, StringConstrai
 from pydantic_core import CoreSchema
 
 # Ids are written in YAML, in file names and in URLs; this alphabet needs quoting in none of them.
-Id = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._/-]{0,99}$")]
+ID_PATTERN = r"^[a-z0-9][a-z0-9._/-]{0,99}$"
+Id = Annotated[str, StringConstraints(pattern=ID_PATTERN)]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=2000)]
 
 

@@ -30,8 +30,9 @@ def test_columns_may_stand_in_any_order_and_some_may_be_absent(tmp_path: Path) -
         ("id,pool\nn,p\n", "no column 'accelerators'"),
         ("id,pool,accelerators\nn,p,eight\n", "'eight' is not a finite whole number"),
         ("id,pool,accelerators\nn,p,8\nn,p,8\n", "stands here twice"),
-        ("id,pool,accelerators\nn,p,-1\n", "0 to 1024"),
-        ("id,pool,accelerators,cpu_milli\nn,p,8,-5\n", "below 0"),
+        ("id,pool,accelerators\nn,p,-1\n", "0 to 1,024"),
+        ("id,pool,accelerators,cpu_milli\nn,p,8,-5\n", "0 to 1,000,000,000,000"),
+        ("id,pool,accelerators\nNode A,p,8\n", "lower-case"),
         ("", "empty"),
     ],
 )

@@ -142,3 +142,34 @@ def test_a_long_trace_needs_the_memory_of_its_windows(tmp_path: Path, monkeypatc
     assert rates["per_second"].max() == pytest.approx(110)
     assert len(rates) == -(-150_000 // 600)
     assert most < 4 * 2**20
+
+
+def test_a_file_cut_off_names_the_line_that_is_cut(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv.gz"
+    rows = [f"2017-10-01 00:00:{i % 60:02d},{i * 7919 % 1000},1,5,c{i * 31 % 97}" for i in range(4000)]
+    packed = gzip.compress((HEAD + "\n".join(rows) + "\n").encode())
+    path.write_bytes(packed[: len(packed) // 2])
+    line, code = problem("philly", "asks", path)
+    assert code == "trace.truncated"
+    assert 1000 < line < 3000
+
+
+def test_a_quote_that_is_never_closed_is_told_without_reading_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The line of the quote, and not the whole file in memory."""
+    monkeypatch.setattr(_blocks, "MOST_CELL_BYTES", 200)
+    path = tmp_path / "t.csv"
+    path.write_text("x,n\na,1\n" + '"b,2\n' + "c,3\n" * 10_000)
+    read_lines = []
+    original = _blocks._guarded
+
+    def counted(*told: object, **named: object) -> bytes:
+        read_lines.append(1)
+        return original(*told, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(_blocks, "_guarded", counted)
+    with pytest.raises(BadInput, match="not closed") as caught:
+        list(blocks(str(path), ["x"]))
+    assert caught.value.problems[0].line == 3
+    assert len(read_lines) < 100

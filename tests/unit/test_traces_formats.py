@@ -164,3 +164,50 @@ def test_spot_measured_twice_at_one_time_and_a_folder_say_what_is_wrong(tmp_path
     assert [(p.line, p.field) for p in found.value.problems] == [(2, "t_s")]
     with pytest.raises(BadInput, match="this is a folder"):
         source(f"skypilot_spot:{tmp_path}").availability()
+
+
+# A cell that is a number and cannot be: kind, part, the small file's text, and what makes it impossible.
+IMPOSSIBLE = [
+    ("philly", "asks", ("60,8", "1e300,8"), "duration"),
+    ("philly", "asks", ("2017-10-01 00:00:10", "9999-10-01 00:00:10"), "timestamp"),
+    ("helios", "rates", (",3", ",1e300"), "submit_gpu_num"),
+    ("azure_llm", "calls", ("374", "9223372036854775807"), "ContextTokens"),
+    ("azure_llm", "rates", ("374", "9223372036854775807"), "ContextTokens"),
+    ("gavel", "asks", ("100", "1e300"), "total_steps"),
+    ("skypilot_spot", "availability", ("v,0,1", "v,1e300,1"), "t_s"),
+    ("servegen", "rates", ("0.5", "1e300"), "rate_rps"),
+]
+
+
+@pytest.mark.parametrize(("kind", "part", "change", "field"), IMPOSSIBLE)
+def test_an_amount_that_cannot_be_is_an_error_at_its_line(
+    tmp_path: Path, kind: str, part: str, change: tuple[str, str], field: str
+) -> None:
+    """Sums of such amounts overflowed, or were shown as if they were real."""
+    text = next(text for name, _, text, _ in TEXTS if name == kind)
+    with pytest.raises(BadInput) as caught:
+        getattr(source(write(tmp_path, kind, text.replace(*change, 1))), part)()
+    assert [(p.line, p.field) for p in caught.value.problems] == [(2, field)]
+
+
+@pytest.mark.parametrize(
+    ("cell", "code"),
+    [
+        ("1e300", "trace.value"),
+        ("-1", "trace.value"),
+        ("1.5", "trace.value"),
+        ("NaN", "trace.cell"),
+        ('"many"', "trace.cell"),
+        ("true", "trace.cell"),
+        ("1e400", "trace.cell"),
+        ("}", "trace.unreadable"),
+    ],
+)
+def test_a_wrong_field_of_json_is_an_error_at_its_line(tmp_path: Path, cell: str, code: str) -> None:
+    good = '{"timestamp": 1, "input_length": 5, "output_length": 2}'
+    path = tmp_path / "t.jsonl"
+    path.write_text("\ufeff" + "\n".join([good, good, good.replace("5", cell), good]) + "\n")
+    for part in ("calls", "rates"):
+        with pytest.raises(BadInput) as caught:
+            getattr(source(f"mooncake:{path}"), part)()
+        assert [(p.line, p.code) for p in caught.value.problems] == [(3, code)]

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import polars as pl
 
-from argosy.files.traces._table import Rule, read, refuse
+from argosy.files.traces._table import Rule, between, named, read, refuse
 from argosy.model.snapshot import NodeState
+
+MOST_MILLI = 10**12
+"""Of thousandths of a CPU and of MiB."""
 
 
 def nodes(path: str) -> tuple[NodeState, ...]:
@@ -24,9 +27,10 @@ def nodes(path: str) -> tuple[NodeState, ...]:
     }
     optional = ("domain", "cpu_milli", "memory_mib")
     rules = (
-        Rule(~pl.col("accelerators").is_between(0, 1024), "accelerators", "0 to 1024 are possible"),
-        *(Rule(pl.col(name) < 0, name, "an amount is below 0") for name in ("cpu_milli", "memory_mib")),
+        *(named(name) for name in ("id", "pool", "domain")),
+        between("accelerators", 1024),
+        *(between(name, MOST_MILLI) for name in ("cpu_milli", "memory_mib")),
     )
     table = read(path, columns, optional=optional, empty=optional, rules=rules)
-    refuse(path, table, pl.col("id").is_duplicated(), "id", "the name stands here twice")
+    refuse(path, table, Rule(pl.col("id").is_duplicated(), "id", "the name stands here twice"))
     return tuple(NodeState.model_validate(row) for row in table.select(list(columns)).iter_rows(named=True))

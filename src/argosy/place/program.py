@@ -135,7 +135,9 @@ def _data_rows(program: Program) -> None:
             waits.setdefault((c, way), []).append(j)
     for (c, way), columns in waits.items():
         every = np.array([*columns, program.first_z + way])
-        values = np.array([1.0] * len(columns) + [-max(1.0, world.upper[c].max())])
+        there = pool[columns]
+        most = min(world.upper[c, there].sum(), world.want[c] / world.weigh[c, there].min())
+        values = np.array([1.0] * len(columns) + [-max(1.0, most)])
         program.rows.add(("P1.D", way), every, values, -INF, 0.0)
 
 

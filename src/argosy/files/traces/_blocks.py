@@ -6,10 +6,12 @@ off, damaged, a row with too many cells, bytes that are no text) is a problem wi
 
 from __future__ import annotations
 
+import codecs
 import csv
 import gzip
 import io
 import json
+import math
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +23,9 @@ from argosy.errors import BadInput, Problem
 
 BLOCK_BYTES = 8 * 2**20
 SLICE_ROWS = 200_000
+MOST_CELL_BYTES = 2**20
+"""Longest quoted cell that may reach beyond a block; a quote that is open for longer was never closed."""
+_DAMAGED = (EOFError, zlib.error, gzip.BadGzipFile)
 LINE = "line"
 """Column that says on which line of the file a row stands; rows of Parquet count from 2, as under a header."""
 
@@ -64,12 +69,14 @@ def json_lines(path: str, schema: pl.Schema) -> Iterator[pl.DataFrame]:
     with _open(path) as file:
         line = 1
         while data := _block(path, line, file, quotes=False):
+            data = data.removeprefix(codecs.BOM_UTF8) if line == 1 else data
             rows = [i for i, text in enumerate(data.split(b"\n")) if text.strip()]
             if rows:
                 try:
                     made = pl.read_ndjson(io.BytesIO(data), schema=schema)
                 except pl.exceptions.PolarsError as error:
-                    raise _bad_json(path, data, line) or bad(path, line, "trace.unreadable", _first(error)) from error
+                    wrong = _bad_json(path, data, line, schema.names())
+                    raise wrong or bad(path, line, "trace.unreadable", _first(error)) from error
                 yield made.with_columns(pl.Series(LINE, [line + i for i in rows[: len(made)]], dtype=pl.Int64))
             line += data.count(b"\n") + (not data.endswith(b"\n"))
 
@@ -78,13 +85,21 @@ def _first(error: Exception) -> str:
     return str(error).split("\n")[0]
 
 
-def _bad_json(path: str, data: bytes, line: int) -> BadInput | None:
+def _bad_json(path: str, data: bytes, line: int, fields: list[str]) -> BadInput | None:
+    """The first line that is no object, or whose fields are no numbers."""
     for i, text in enumerate(data.split(b"\n")):
+        if not text.strip():
+            continue
         try:
-            if text.strip() and not isinstance(json.loads(text), dict):
-                return bad(path, line + i, "trace.unreadable", "the line is no JSON object")
+            found = json.loads(text.decode("utf-8"), parse_constant=float)
         except ValueError as error:
             return bad(path, line + i, "trace.unreadable", f"the line is no JSON object: {error}")
+        if not isinstance(found, dict):
+            return bad(path, line + i, "trace.unreadable", "the line is no JSON object")
+        for name in fields:
+            cell = found.get(name, 0)
+            if isinstance(cell, bool) or not isinstance(cell, int | float) or not math.isfinite(cell):
+                return bad(path, line + i, "trace.cell", f"{cell!r} is not a finite number", name)
     return None
 
 
@@ -107,21 +122,39 @@ def _guarded(path: str, line: int, file: IO[bytes], size: int | None = None) -> 
     """A line, or `size` bytes and the rest of their line."""
     try:
         return file.readline() if size is None else file.read(size) + file.readline()
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise bad(path, line, "trace.truncated", f"the compressed file is damaged or cut off: {error}") from error
+    except _DAMAGED as error:
+        message = f"the compressed file is damaged or cut off: {error}"
+        raise bad(path, _readable_lines(path) + 1, "trace.truncated", message) from error
     except OSError as error:
         raise bad(path, line, "trace.unreadable", error.strerror or str(error)) from error
+
+
+def _readable_lines(path: str) -> int:
+    """Lines of a compressed file before what is damaged."""
+    count = 0
+    try:
+        with gzip.open(path, "rb") as file:
+            for _ in file:
+                count += 1
+    except _DAMAGED:
+        return count
+    return count
 
 
 def _block(path: str, line: int, file: IO[bytes], *, quotes: bool = True) -> bytes:
     """Whole lines; a quoted cell that spans lines is not cut."""
     data = _guarded(path, line, file, BLOCK_BYTES)
-    while quotes and data.count(b'"') % 2:
-        more = _guarded(path, line, file)
-        if not more:
-            raise bad(path, line, "trace.truncated", "a quoted cell is not closed before the end of the file")
-        data += more
-    return data
+    if not quotes or data.count(b'"') % 2 == 0:
+        return data
+    rest = bytearray()
+    while more := _guarded(path, line, file):
+        rest += more
+        if more.count(b'"') % 2:
+            return data + rest
+        if len(rest) > MOST_CELL_BYTES:
+            break
+    first = next(i for i, text in enumerate(data.split(b"\n")) if text.count(b'"') % 2)
+    raise bad(path, line + first, "trace.truncated", "a quoted cell begins here, or further down, and is not closed")
 
 
 def _header(path: str, header: bytes) -> list[str]:

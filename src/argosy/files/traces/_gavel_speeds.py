@@ -13,10 +13,11 @@ from pathlib import Path
 import polars as pl
 
 from argosy.errors import BadInput, Problem
-from argosy.files.traces._table import Rule, read, text_of
+from argosy.files.traces._table import between, read, text_of
 from argosy.model.fleet import SharedThroughput, Throughput, frame
 
 SPEEDS = "isolated_throughputs.csv"
+MOST_STEPS_PER_SECOND = 10**9
 PAIRS = "all_incl_colocation.json.gz"
 
 
@@ -24,7 +25,7 @@ def alone(folder: Path) -> pl.DataFrame:
     """`Throughput` rows. BadInput with file and line where the file is not what it should be."""
     path = str(folder / SPEEDS)
     columns = {"gpu": pl.String, "job_type": pl.String, "workers": pl.Int64, "steps_per_s": pl.Float64}
-    table = read(path, columns, rules=(Rule(pl.col("steps_per_s") < 0, "steps_per_s", "a speed is at least 0"),))
+    table = read(path, columns, rules=(between("steps_per_s", MOST_STEPS_PER_SECOND), between("workers", 10**6, 1)))
     return frame(
         Throughput,
         {

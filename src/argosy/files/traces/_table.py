@@ -17,8 +17,13 @@ import polars as pl
 
 from argosy.errors import BadInput, Problem
 from argosy.files.traces._blocks import LINE, bad, blocks, names
+from argosy.record import ID_PATTERN
 
 SHOWN_PROBLEMS = 20
+MOST_SECONDS = 10**10
+"""Longest time in a trace, 317 years; an instant lies so long after 1970 at most."""
+MOST_TOKENS = 10**9
+"""Longest prompt or answer."""
 Columns = Mapping[str, pl.DataType | type[pl.DataType]]
 Each = Callable[[pl.DataFrame], pl.DataFrame]
 
@@ -29,6 +34,17 @@ class Rule(NamedTuple):
     wrong: pl.Expr
     field: str
     message: str
+
+
+def between(name: str, most: float, least: float = 0) -> Rule:
+    """No cell of the column lies outside these bounds."""
+    return Rule(~pl.col(name).is_between(least, most), name, f"{least:,} to {most:,} are possible")
+
+
+def named(name: str) -> Rule:
+    """Every cell of the column is an id as portfolios write them."""
+    wrong = ~pl.col(name).str.contains(ID_PATTERN)
+    return Rule(wrong, name, "a name is lower-case letters, digits and . _ - /, at most 100 of them")
 
 
 def whole(block: pl.DataFrame) -> pl.DataFrame:
@@ -127,11 +143,11 @@ def _word(dtype: pl.DataType) -> str:
     return "whole number" if dtype.is_integer() else "number"
 
 
-def refuse(path: str, table: pl.DataFrame, wrong: pl.Expr, field: str, message: str) -> None:
-    """BadInput with the lines on which an expression holds; nothing when it holds nowhere."""
-    problems = _broken(path, table, Rule(wrong, field, message))
+def refuse(path: str, table: pl.DataFrame, *rules: Rule) -> None:
+    """BadInput with the lines that break a rule; nothing when none does."""
+    problems = [problem for rule in rules for problem in _broken(path, table, rule)]
     if problems:
-        raise BadInput(problems)
+        raise BadInput(sorted(problems)[:SHOWN_PROBLEMS])
 
 
 def _broken(path: str, table: pl.DataFrame, rule: Rule) -> list[Problem]:
@@ -143,15 +159,23 @@ def instants(path: str, table: pl.DataFrame, name: str) -> pl.Series:
     """A column of instants as seconds; BadInput with the lines that hold none. Without a zone they are UTC."""
     text = table[name].str.replace("T", " ", literal=True).str.replace(r"(Z|\+00:00)$", "")
     made = text.str.to_datetime("%Y-%m-%d %H:%M:%S%.f", strict=False, time_unit="us")
-    bad_rows = made.is_null().arg_true().head(SHOWN_PROBLEMS).to_list()
+    seconds = made.dt.epoch("us") / 1e6
+    bad_rows = (~seconds.is_between(0, MOST_SECONDS)).fill_null(value=True).arg_true().head(SHOWN_PROBLEMS).to_list()
     if bad_rows:
         raise BadInput(
             [
-                Problem(path, table[LINE][i], 0, "trace.cell", name, f"{table[name][i]!r} is not an instant")
+                Problem(
+                    path,
+                    table[LINE][i],
+                    0,
+                    "trace.cell",
+                    name,
+                    f"{table[name][i]!r} is not an instant from 1970 to 2286",
+                )
                 for i in bad_rows
             ]
         )
-    return made.dt.epoch("us") / 1e6
+    return seconds
 
 
 def numbered(prefix: str) -> pl.Expr:

@@ -8,11 +8,11 @@ import polars as pl
 
 from argosy.files.traces._rates import rates_of, windowed
 from argosy.files.traces._source import Source
-from argosy.files.traces._table import Rule, instants, read
+from argosy.files.traces._table import MOST_TOKENS, between, instants, read
 from argosy.model.fleet import Call, frame
 
 COLUMNS = {"TIMESTAMP": pl.String, "ContextTokens": pl.Int64, "GeneratedTokens": pl.Int64}
-RULES = tuple(Rule(pl.col(name) < 0, name, "a length is at least 0") for name in ("ContextTokens", "GeneratedTokens"))
+RULES = tuple(between(name, MOST_TOKENS) for name in ("ContextTokens", "GeneratedTokens"))
 
 
 class Trace(Source):

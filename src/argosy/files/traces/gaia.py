@@ -13,7 +13,7 @@ import polars as pl
 
 from argosy.files.traces._rates import OWNER
 from argosy.files.traces._source import Source
-from argosy.files.traces._table import Rule, numbered, read
+from argosy.files.traces._table import between, numbered, read
 from argosy.model.fleet import WHOLE_MILLI, Rate, TraceAsk, frame
 
 Floats = npt.NDArray[np.float64]
@@ -60,9 +60,7 @@ class Trace(Source):
 
     def _jobs(self) -> pl.DataFrame:
         columns = {"arrival_time": pl.Float64, "length": pl.Float64, "cpus": pl.Float64}
-        rules = tuple(
-            Rule(~pl.col(name).is_between(0, most), name, f"0 to {most:,} are possible") for name, most in MOST
-        )
+        rules = tuple(between(name, most) for name, most in MOST)
         table = read(self.path, columns, rules=rules, each=_kept)
         return table.sort("arrival_time", maintain_order=True)
 

@@ -14,9 +14,10 @@ import polars as pl
 from argosy.errors import BadInput, Problem
 from argosy.files.traces._gavel_speeds import alone, shared
 from argosy.files.traces._source import Source
-from argosy.files.traces._table import Rule, numbered, read
+from argosy.files.traces._table import MOST_SECONDS, Rule, between, numbered, read
 from argosy.model.fleet import WHOLE_MILLI, TraceAsk, frame
 
+MOST_STEPS = 10**15
 CHIPS = ("v100", "p100", "k80")
 
 
@@ -37,9 +38,11 @@ class Trace(Source):
         """One row per job, in order of arrival."""
         columns = {"job_type": pl.String, "total_steps": pl.Float64, "arrival_s": pl.Float64, "workers": pl.Int64}
         rules = (
-            Rule(pl.col("total_steps") <= 0, "total_steps", "work is above 0"),
-            Rule(pl.col("arrival_s") < 0, "arrival_s", "time starts at 0"),
-            Rule(~pl.col("workers").is_between(1, 10**6), "workers", "1 to 1,000,000 are possible"),
+            Rule(
+                ~pl.col("total_steps").is_between(0, MOST_STEPS, "right"), "total_steps", f"above 0, to {MOST_STEPS:,}"
+            ),
+            between("arrival_s", MOST_SECONDS),
+            between("workers", 10**6, 1),
         )
         table = read(self.path, columns, rules=rules, each=_jobs).sort("arrival_s", maintain_order=True)
         return frame(

@@ -10,8 +10,11 @@ from typing import Literal
 import polars as pl
 
 from argosy.files.traces._source import Source
-from argosy.files.traces._table import Rule, instants, read, refuse
+from argosy.files.traces._table import Rule, between, instants, read, refuse
 from argosy.model.fleet import Rate, frame
+
+MOST_ACCELERATORS = 10**9
+"""Asked for in one window."""
 
 
 class Trace(Source):
@@ -21,10 +24,12 @@ class Trace(Source):
 
     def rates(self) -> pl.DataFrame:
         """GPUs requested per second in each window; the windows are as wide as the first two are apart."""
-        rules = (Rule(pl.col("submit_gpu_num") < 0, "submit_gpu_num", "a count is at least 0"),)
+        rules = (between("submit_gpu_num", MOST_ACCELERATORS),)
         table = read(self.path, {"time": pl.String, "submit_gpu_num": pl.Float64}, rules=rules)
         at = instants(self.path, table, "time")
-        refuse(self.path, table.with_columns(at.alias("at")), pl.col("at").diff() <= 0, "time", "time goes forward")
+        refuse(
+            self.path, table.with_columns(at.alias("at")), Rule(pl.col("at").diff() <= 0, "time", "time goes forward")
+        )
         width = float(at[1] - at[0]) if len(at) > 1 else 1.0
         return frame(
             Rate,

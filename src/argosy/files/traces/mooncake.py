@@ -10,10 +10,15 @@ import polars as pl
 from argosy.files.traces._blocks import bad, json_lines
 from argosy.files.traces._rates import rates_of, windowed
 from argosy.files.traces._source import Source
-from argosy.files.traces._table import refuse
+from argosy.files.traces._table import MOST_SECONDS, MOST_TOKENS, Rule, between, refuse
 from argosy.model.fleet import Call, frame
 
-FIELDS = ("timestamp", "input_length", "output_length")
+MOST = {"timestamp": MOST_SECONDS * 1000, "input_length": MOST_TOKENS, "output_length": MOST_TOKENS}
+RULES = (
+    *(Rule(pl.col(name).is_null(), name, f"the object has no number {name!r}") for name in MOST),
+    *(between(name, most) for name, most in MOST.items()),
+    *(Rule(pl.col(name) % 1 != 0, name, "a length is a whole number") for name in MOST if name != "timestamp"),
+)
 
 
 class Trace(Source):
@@ -39,10 +44,8 @@ class Trace(Source):
 
     def _read(self, each: Callable[[pl.DataFrame], pl.DataFrame]) -> pl.DataFrame:
         parts = []
-        for block in json_lines(self.path, pl.Schema({name: pl.Float64() for name in FIELDS})):
-            for name in FIELDS:
-                refuse(self.path, block, pl.col(name).is_null(), name, f"the object has no number {name!r}")
-                refuse(self.path, block, pl.col(name) < 0, name, "at least 0")
+        for block in json_lines(self.path, pl.Schema({name: pl.Float64() for name in MOST})):
+            refuse(self.path, block, *RULES)
             made = block.select(
                 (pl.col("timestamp") / 1000).alias("at"),
                 pl.col("input_length").alias("input_tokens"),

@@ -11,10 +11,11 @@ from typing import Literal
 import polars as pl
 
 from argosy.files.traces._source import Source
-from argosy.files.traces._table import Rule, read, refuse
+from argosy.files.traces._table import Rule, between, read, refuse
 from argosy.model.fleet import WHOLE_MILLI, Node, TraceAsk, frame
 
 MOST_MILLI = 10**12
+TWICE = "the name stands here twice"
 SERVER = (("cpu_milli", MOST_MILLI), ("memory_mib", MOST_MILLI), ("gpu", 1024))
 POD = (("cpu_milli", MOST_MILLI), ("memory_mib", MOST_MILLI), ("num_gpu", 10**6))
 
@@ -29,10 +30,10 @@ class Trace(Source):
         columns = {"sn": pl.String, "cpu_milli": pl.Int64, "memory_mib": pl.Int64, "gpu": pl.Int64, "model": pl.String}
         rules = (
             Rule((pl.col("gpu") > 0) & pl.col("model").is_null(), "model", "a server with GPUs needs a model"),
-            *(Rule(~pl.col(name).is_between(0, most), name, f"0 to {most:,} are possible") for name, most in SERVER),
+            *(between(name, most) for name, most in SERVER),
         )
         table = read(self.path, columns, empty=("model",), rules=rules)
-        refuse(self.path, table, pl.col("sn").is_duplicated(), "sn", "the name stands here twice")
+        refuse(self.path, table, Rule(pl.col("sn").is_duplicated(), "sn", TWICE))
         return frame(
             Node,
             {
@@ -58,12 +59,12 @@ class Trace(Source):
         many, share = pl.col("num_gpu"), pl.col("gpu_milli")
         part = (many > 0) & ~share.is_between(1, WHOLE_MILLI)
         rules = (
-            *(Rule(~pl.col(name).is_between(0, most), name, f"0 to {most:,} are possible") for name, most in POD),
+            *(between(name, most) for name, most in POD),
             Rule(part, "gpu_milli", f"a share of a GPU is 1 to {WHOLE_MILLI}"),
             Rule((many > 1) & ~part & (share != WHOLE_MILLI), "gpu_milli", "several GPUs cannot be shared"),
         )
         table = read(self.path, columns, optional=("gpu_spec",), empty=("gpu_spec",), rules=rules)
-        refuse(self.path, table, pl.col("name").is_duplicated(), "name", "the name stands here twice")
+        refuse(self.path, table, Rule(pl.col("name").is_duplicated(), "name", TWICE))
         return frame(
             TraceAsk,
             {

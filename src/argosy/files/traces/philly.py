@@ -10,7 +10,7 @@ from typing import Literal
 import polars as pl
 
 from argosy.files.traces._source import Source
-from argosy.files.traces._table import Rule, instants, numbered, read
+from argosy.files.traces._table import MOST_SECONDS, between, instants, numbered, read
 from argosy.model.fleet import WHOLE_MILLI, TraceAsk, frame
 
 MOST_ACCELERATORS = 10**6
@@ -25,8 +25,8 @@ class Trace(Source):
         """One row per job, in order of arrival; the virtual cluster is the owner."""
         columns = {"timestamp": pl.String, "duration": pl.Float64, "num_gpus": pl.Int64, "cluster": pl.String}
         rules = (
-            Rule(pl.col("duration") < 0, "duration", "a run time is at least 0"),
-            Rule(~pl.col("num_gpus").is_between(0, MOST_ACCELERATORS), "num_gpus", "0 to 1,000,000 are possible"),
+            between("duration", MOST_SECONDS),
+            between("num_gpus", MOST_ACCELERATORS),
         )
         table = read(self.path, columns, rules=rules, each=self._jobs).sort("at", maintain_order=True)
         return frame(

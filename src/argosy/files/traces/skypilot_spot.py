@@ -11,9 +11,10 @@ import polars as pl
 
 from argosy.files.traces._blocks import LINE
 from argosy.files.traces._source import Source
-from argosy.files.traces._table import Rule, read, refuse
+from argosy.files.traces._table import MOST_SECONDS, Rule, between, read, refuse
 from argosy.model.fleet import Availability, frame
 
+MOST_ACCELERATORS = 10**6
 NAMES = ("kind", "nodes", "campaign", "zone", "accelerator")
 
 
@@ -25,10 +26,10 @@ class Trace(Source):
     def availability(self) -> pl.DataFrame:
         """One row per measurement; a series is named kind/nodes/campaign/zone/accelerator."""
         columns = {**dict.fromkeys(NAMES, pl.String), "t_s": pl.Float64, "value": pl.Float64}
-        rules = tuple(Rule(pl.col(name) < 0, name, "at least 0") for name in ("t_s", "value"))
+        rules = (between("t_s", MOST_SECONDS), between("value", MOST_ACCELERATORS))
         table = read(self.path, columns, rules=rules, each=_points)
         again = pl.struct("series", "t_s").is_duplicated()
-        refuse(self.path, table, again, "t_s", "its series has another measurement at this time")
+        refuse(self.path, table, Rule(again, "t_s", "its series has another measurement at this time"))
         table = table.sort("series", "t_s", maintain_order=True)
         return frame(
             Availability,
