@@ -100,6 +100,10 @@ def test_a_copy_is_charged_once_shared_and_ordered_before_the_start() -> None:
     assert all(row.start_after_hours == pytest.approx(copy.hours) for row in done.assignments)
     value = 2 * (24 - copy.hours) * 4 * (4 - 1) - 100.0
     assert done.objective_value == pytest.approx(value)
+    unknown = LINK.model_copy(update={"p10_gbit_per_second": None})
+    pools = (pool("de", DE, usd_per_accelerator_hour=1.0),)
+    done = place(world(*asks, pools=pools, datasets=(CORPUS,), links=(unknown,)))
+    assert done.transfers[0].slow_hours is None  # Nobody measured it; it is not the median.
 
 
 def test_a_copy_that_one_cannot_pay_two_can() -> None:

@@ -83,8 +83,8 @@ class Transfer(Record):
     """Price of the way, once."""
     hours: float
     """At median throughput."""
-    slow_hours: float
-    """At the throughput that 9 of 10 measurements pass."""
+    slow_hours: float | None
+    """At the throughput that 9 of 10 measurements pass; None where nobody measured that."""
     readers: tuple[str, ...]
     """Asks that wait for it."""
 

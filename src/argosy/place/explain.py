@@ -62,10 +62,10 @@ def explanation(placement: Placement, ask: str) -> list[str]:
                 lines += _level(placement, shared[ask])
     for transfer in placement.transfers:
         if ask in transfer.readers:
+            slow = "" if transfer.slow_hours is None else f" (nine times of ten at most {transfer.slow_hours:.1f})"
             lines.append(
                 f"  {transfer.dataset} is copied {transfer.from_region} to {transfer.to_region} first: "
-                f"{transfer.usd:,.2f} USD once, "
-                f"{transfer.hours:.1f} hours (at worst in nine of ten {transfer.slow_hours:.1f})."
+                f"{transfer.usd:,.2f} USD once, {transfer.hours:.1f} hours{slow}."
             )
     for eviction in placement.evictions:
         if eviction.ask == ask:

@@ -71,8 +71,8 @@ def tried(snapshot: Snapshot, placement: Placement, ask: str, decide: Decide) ->
         done = trial.follow(excuse) if len(out) < MOST_TRIED else None
         if done is not None and all(row.change != done.change for row in out):
             out.append(done)
-    rules = {excuse.rule for excuse in waiting.excuses}
-    if rules & {"P1.P", "price"} and "wait" not in rules and placement.objective == "value":
+    waits = any(excuse.rule == "wait" for excuse in waiting.excuses)
+    if trial.outbid(waiting.excuses) and not waits and placement.objective == "value":
         out.append(trial.value())
     return tuple(out)
 
@@ -85,6 +85,14 @@ class _Trial:
         # Asks that are alike take turns: any of them may be the one that runs.
         self.alike = {row.id for row in snapshot.asks if row.model_copy(update=same) == self.ask}
         self.before = self._left(placement, self.alike)
+
+    def outbid(self, excuses: tuple[Excuse, ...]) -> bool:
+        """Whether its value stands in its way: not where every pool that is open to it is too small."""
+        names = {
+            name for e in excuses if e.rule in ("P1.P", "price") for name in e.limit.partition(": ")[0].split(", ")
+        }
+        least = self.ask.accelerators if self.ask.units_per_hour is None else 0.0
+        return any(pool.pool in names and pool.capacity_accelerators >= least for pool in self.placement.pools)
 
     def follow(self, excuse: Excuse) -> Tried | None:
         """The change that an excuse asks for, made; None where nothing can be tried, as a chip nobody measured."""

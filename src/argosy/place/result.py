@@ -36,6 +36,7 @@ from argosy.place.solution import Solution
 from argosy.place.waiting import slack_words
 
 SMALL = 1e-7
+SHOWN_NEWCOMERS = 3
 SMALL_SHARE = 1e-6
 """A share of time below this is the solver's rounding."""
 
@@ -192,7 +193,7 @@ class _Reader:
         if self.solution.proof is not None and not self.solution.proof.first[c]:
             return None, None, None
         net = self.solution.net[c]
-        second = net.copy()
+        second = np.where(self.world.upper[c] > SMALL, net, -np.inf)  # No pool that is too small for it.
         second[p] = -np.inf
         other = int(np.argmax(second))
         if not np.isfinite(second[other]):
@@ -252,11 +253,19 @@ class _Reader:
                 elif obstacle is not None:
                     why = f"it may not stay: {obstacle}"
                 elif self.use[p] + ask.accelerators > self.world.most[p] + SMALL:
-                    why = "its accelerators do more elsewhere, or are gone"
+                    why = self._outbid(p)
                 else:
                     why = "what it does is worth less than the price of its accelerators"
                 out.append(Eviction(ask=ask.id, pool=self.ids[p], count=gone, reason=why))
         return out
+
+    def _outbid(self, p: int) -> str:
+        """Who takes the accelerators of what is stopped in a pool, in words."""
+        ids = [self.world.snapshot.asks[i].id for i, c, at, _ in self.per_ask if at == p != self.world.running[c]]
+        names = ", ".join(ids[:SHOWN_NEWCOMERS]) + (
+            f" and {len(ids) - SHOWN_NEWCOMERS} more" if len(ids) > SHOWN_NEWCOMERS else ""
+        )
+        return f"its accelerators do more for {names}" if ids else "its accelerators are gone"
 
     def shared(self) -> tuple[SharedTime, ...]:
         """P6.5: time beside others, by ask, kind beside it and pool."""

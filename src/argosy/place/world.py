@@ -56,7 +56,8 @@ class Way:
     """Where from: the cheapest replica, the faster of equally cheap ones."""
     usd: float
     hours: float
-    slow_hours: float
+    slow_hours: float | None
+    """At the throughput that 9 of 10 measurements pass; None where nobody measured that."""
 
 
 class Slack(NamedTuple):
@@ -413,7 +414,8 @@ class _Reduction:
         begin = wait if stays else max(wait, carry_hours) + ask.restart_hours
         if self._late(ask, rate, begin) and not (stays and not ask.preemptible):
             assert ask.deadline_hours is not None
-            return f"deadline: done only after {ask.deadline_hours:g} hours", ()
+            end = begin + (ask.remaining_units or 0.0) / rate
+            return f"deadline: done after {end:.4g} hours, {end - ask.deadline_hours:.2g} too late", ()
         egress = self._egress(ask, region)
         hours = max(0.0, snapshot.window_hours - begin)
         busy = hours if ask.remaining_units is None else min(hours, ask.remaining_units / rate)
@@ -507,13 +509,15 @@ class _Reduction:
         """The field of a link that says how fast it is."""
         return f"{self.snapshot.throughput_quantile}_gbit_per_second"
 
-    def _hours(self, link: Link, gib: float) -> tuple[float, float] | None:
+    def _hours(self, link: Link, gib: float) -> tuple[float, float | None] | None:
         """Time that counts and slow time; None when nobody knows the throughput that counts, which forbids the way."""
         careful = self.snapshot.throughput_quantile == "p10"
         fast = link.p10_gbit_per_second if careful else link.p50_gbit_per_second
         if fast is None:
             return None
-        return gib * GBIT_PER_GIB / fast / 3600, gib * GBIT_PER_GIB / (link.p10_gbit_per_second or fast) / 3600
+        slow = link.p10_gbit_per_second
+        gbit = gib * GBIT_PER_GIB
+        return gbit / fast / 3600, None if slow is None else gbit / slow / 3600
 
     def _way(self, name: str, region: Region) -> int | str:
         """The way by which a copy of the dataset could come to the region, or what stands against it."""

@@ -386,7 +386,8 @@ class Copies:
         if key in self.ground.ready_hours:
             return
         # hours is the median; slow_hours is passed by 9 of 10: 1.2816 standard deviations of a lognormal.
-        ratio = max(1.0, step.slow_hours / step.hours) if step.hours > 0 else 1.0
+        # Where nobody measured that, it is the median.
+        ratio = max(1.0, step.slow_hours / step.hours) if step.slow_hours is not None and step.hours > 0 else 1.0
         hours = step.hours * round(ratio ** (self.chance(f"{step.dataset}/{step.to_region}") / 1.2816), 6)
         self.ground.ready_hours[key] = self.ground.now + hours
         self.ground.meter.pay(step.usd, self.ground.now)
