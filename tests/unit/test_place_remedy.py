@@ -11,7 +11,7 @@ from argosy.model.link import Link
 from argosy.model.load import Residency
 from argosy.model.placement import Placement
 from argosy.model.region import Region
-from argosy.model.snapshot import PlaceAsk, PoolState, PowerLimit, Snapshot, SupplyState
+from argosy.model.snapshot import NodeState, PlaceAsk, PoolState, PowerLimit, Snapshot, SupplyState
 from argosy.model.spread import Spread
 from argosy.place import place
 from argosy.place.explain import explanation
@@ -168,3 +168,10 @@ def test_p1h_too_few_failure_domains_come_before_every_pool() -> None:
 
 def test_p1z_an_ask_that_runs_has_nothing_to_try() -> None:
     assert follow(world((pool("p", US, 8, 1),), (ask("r", 4, 5),)), "r")[1] == ()
+
+
+def test_p1x1_accelerators_are_added_with_their_nodes() -> None:
+    """P1.N: in a pool whose nodes are known, accelerators without a node would help nobody."""
+    nodes = (NodeState(id="n", pool="p", accelerators=4),)
+    _, found = follow(world((pool("p", US, 4, 1),), (ask("g", 6, 5),), nodes=nodes), "g")
+    assert (found[0].change, found[0].runs, found[0].pool) == ("with 2 more accelerators in p", True, "p")

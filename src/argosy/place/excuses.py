@@ -31,7 +31,7 @@ _OBSTACLE_REMEDY = {
     "cordon": "uncordon the pool",
     "domain": "free a larger domain, or let the gang span domains",
     "goodput": "repair the pool, or use another",
-    "deadline": "start earlier, ask for more accelerators, or move the deadline",
+    "deadline": "ask for more accelerators, add faster ones, or move the deadline",
 }
 _NEAR = (
     "wait",
@@ -241,9 +241,12 @@ class Reasons:
         value = float(world.rate[c, p] * ask.usd_per_unit / world.accelerators[c])
         short = price - value if value < price else None
         words = f"an accelerator-hour is worth {value:,.2f} USD to it and costs {price:,.2f}"
-        remedy = "raise its value, wait for a lower internal price, or keep it running longer than the window"
+        remedy = "raise its value, or wait for a lower internal price"
         if short is None:
             words += "; moving data, waiting for it and restarting take the rest"
+            hours = np.inf if ask.remaining_units is None else ask.remaining_units / world.rate[c, p]
+            if hours > world.snapshot.window_hours - world.delay[c, p]:
+                remedy = "raise its value, or count the gain over a longer window"
         free, size = max(0.0, float(world.most[p] - self.use[p])), float(world.accelerators[c])
         if size > world.most[p] + SMALL:
             # To bid more would not help alone.

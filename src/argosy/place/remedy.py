@@ -11,12 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import ceil
 from typing import Any
 
 from argosy.model.decision import Excuse
 from argosy.model.load import Residency
 from argosy.model.placement import Placement
-from argosy.model.snapshot import Snapshot
+from argosy.model.snapshot import NodeState, Snapshot
 
 Decide = Callable[[Snapshot], Placement]
 MOST_TRIED = 4
@@ -156,7 +157,7 @@ class _Trial:
                 pool.model_copy(update={"own_accelerators": pool.own_accelerators + count}) if pool.id == name else pool
                 for pool in self.snapshot.pools
             )
-            return self.snapshot.model_copy(update={"pools": pools})
+            return self.snapshot.model_copy(update={"pools": pools, "nodes": self._nodes(name, count)})
 
         def enough(gangs: int) -> bool:
             return self._runs(self.decide(more(gangs)), self.alike)
@@ -172,6 +173,18 @@ class _Trial:
             low, high = (low, middle) if enough(middle) else (middle, high)
         words = f"with {short + high * self.ask.accelerators:,.6g} more accelerators in {name}"
         return self._told(excuse.rule, words + (", the first of which go to others," if high else ""), more(high))
+
+    def _nodes(self, name: str, count: float) -> tuple[NodeState, ...]:
+        """The nodes with so many accelerators more in a pool whose nodes are known: like its largest, in one domain."""
+        mine = [node for node in self.snapshot.nodes if node.pool == name and node.accelerators]
+        if not mine:
+            return self.snapshot.nodes
+        like = max(mine, key=lambda node: node.accelerators)
+        made = range(ceil(count / like.accelerators - SMALL))
+        return (
+            *self.snapshot.nodes,
+            *(like.model_copy(update={"id": f"{like.id}/{i}", "domain": "new"}) for i in made),
+        )
 
     def value(self) -> Tried:
         """The least value at which it runs, all else as it is; nothing runs where no value helps."""
