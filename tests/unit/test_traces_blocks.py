@@ -154,6 +154,17 @@ def test_a_file_cut_off_names_the_line_that_is_cut(tmp_path: Path) -> None:
     assert 1000 < line < 3000
 
 
+def test_a_compressed_file_is_known_by_its_first_bytes(tmp_path: Path) -> None:
+    good = '{"timestamp": 1, "input_length": 5, "output_length": 2}\n' * 50
+    path = tmp_path / "t.jsonl"
+    path.write_bytes(gzip.compress(good.encode()))
+    assert len(source(f"mooncake:{path}").calls()) == 50
+    path.write_text('{"timestamp": 1, "input_length": 5, "output_length": 2} {"timestamp": 1}\n')
+    assert problem("mooncake", "calls", path) == (1, "trace.unreadable")
+    path.write_bytes(b"\x28\xb5\x2f\xfd" + b"\x00" * 40)
+    assert problem("mooncake", "calls", path)[1] == "trace.unreadable"
+
+
 def test_a_quote_that_is_never_closed_is_told_without_reading_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -25,6 +25,7 @@ BLOCK_BYTES = 8 * 2**20
 SLICE_ROWS = 200_000
 MOST_CELL_BYTES = 2**20
 """Longest quoted cell that may reach beyond a block; a quote that is open for longer was never closed."""
+GZIP = b"\x1f\x8b"
 _DAMAGED = (EOFError, zlib.error, gzip.BadGzipFile)
 LINE = "line"
 """Column that says on which line of the file a row stands; rows of Parquet count from 2, as under a header."""
@@ -74,10 +75,12 @@ def json_lines(path: str, schema: pl.Schema) -> Iterator[pl.DataFrame]:
             if rows:
                 try:
                     made = pl.read_ndjson(io.BytesIO(data), schema=schema)
-                except pl.exceptions.PolarsError as error:
+                except (pl.exceptions.PolarsError, OSError) as error:
                     wrong = _bad_json(path, data, line, schema.names())
                     raise wrong or bad(path, line, "trace.unreadable", _first(error)) from error
-                yield made.with_columns(pl.Series(LINE, [line + i for i in rows[: len(made)]], dtype=pl.Int64))
+                if len(made) != len(rows):
+                    raise bad(path, line, "trace.unreadable", "these are no lines with one JSON object each")
+                yield made.with_columns(pl.Series(LINE, [line + i for i in rows], dtype=pl.Int64))
             line += data.count(b"\n") + (not data.endswith(b"\n"))
 
 
@@ -112,8 +115,14 @@ def _there(path: str) -> str:
 
 
 def _open(path: str) -> IO[bytes]:
+    """The file, unpacked where its name or its first bytes say that it is compressed."""
     try:
-        return cast(IO[bytes], gzip.open(_there(path), "rb")) if path.endswith(".gz") else Path(_there(path)).open("rb")
+        plain = Path(_there(path)).open("rb")  # noqa: SIM115  the caller closes it
+        if not path.endswith(".gz") and plain.read(2) != GZIP:
+            plain.seek(0)
+            return plain
+        plain.close()
+        return cast(IO[bytes], gzip.open(path, "rb"))
     except OSError as error:
         raise bad(path, 0, "trace.unreadable", error.strerror or str(error)) from error
 
@@ -174,7 +183,7 @@ def _parsed(path: str, columns: tuple[list[str], list[str]], data: bytes, line: 
         made = pl.read_csv(
             io.BytesIO(data), has_header=False, new_columns=every, schema=dict.fromkeys(every, pl.String)
         )
-    except (pl.exceptions.PolarsError, UnicodeDecodeError) as error:
+    except (pl.exceptions.PolarsError, UnicodeDecodeError, OSError) as error:
         raise _bad_row(path, len(every), data, line) or bad(path, line, "trace.unreadable", _first(error)) from error
     # Cells that are missing at the end of a row come out empty; only the text tells them from empty ones.
     short = _bad_row(path, len(every), data, line) if made[every[-1]].null_count() and b'"' not in data else None
