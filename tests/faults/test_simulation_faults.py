@@ -66,6 +66,11 @@ def test_everything_holds_when_place_decides() -> None:
     assert violations(range(1000, 1008), "value") == {}
 
 
+@pytest.mark.parametrize("objective", ["max_min", "finish_time_fairness"])
+def test_everything_holds_when_rounds_keep_fair_shares(objective: str) -> None:
+    assert violations(range(2000, 2004), objective) == {}
+
+
 @pytest.mark.slow
 def test_everything_holds_in_many_more_schedules() -> None:
     assert violations(range(10_000, 10_500)) == {}

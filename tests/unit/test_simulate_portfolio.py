@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from argosy.cli.simulate import simulate
+from argosy.control.turns import FAIR
 from argosy.errors import BadInput
 from argosy.files.load import load
 from argosy.market.catalogue import bundled
@@ -122,6 +123,48 @@ def test_first_fit_is_another_way_to_decide_in_the_same_world() -> None:
     assert (ours.capacity_accelerators == plain.capacity_accelerators).all()
     assert sum(day.migrations for day in plain.days) == 0
     assert sum(day.migrations for day in ours.days) > 0
+
+
+@pytest.mark.parametrize("objective", FAIR)
+def test_a_fair_objective_keeps_its_shares_and_tells_how_well(objective: str) -> None:
+    """M15 and M16, counted again from what the simulation did: ends, arrivals, speeds, and the accounts."""
+    found = busy(days=0.5, load=3.0, objective=objective)
+    made, told = found.simulation, document(found, "x")["fairness"]
+    paces = []
+    for want in made.work.wants:
+        end = made.counts.done_hours.get(want.ask.id)
+        there = (made.clock.hours if end is None else end) - want.arrived_hours
+        if there <= 0 or (end is None and there < 4):
+            continue
+        done = want.ask.remaining_units if end is not None else made.progress_units(want.ask.id)
+        # Everything in this world may run on H200, which is the fastest.
+        best = want.ask.speed["h200"] * want.ask.accelerators
+        best *= made.ground.pools["finland-h200"].goodput_fraction
+        best *= want.ask.vendor_goodput_fraction.get("nebius", 1.0)
+        assert done is not None
+        paces.append(done / best / there)
+    every = told["all"]
+    assert every["asks"] == len(paces) == sum(row["asks"] for row in told["workloads"])
+    assert every["jain_index"] == pytest.approx(sum(paces) ** 2 / len(paces) / sum(p * p for p in paces))
+    assert every["least_pace_fraction"] == pytest.approx(min(paces))
+    assert every["pace_fraction"] == pytest.approx(every["alone_hours"] / every["there_hours"])
+    accounts = made.turns[0].accounts
+    assert every["fair_units"] == pytest.approx(sum(a.fair_units for a in accounts.values()))
+    assert every["most_owed_hours"] == max(row["most_owed_hours"] for row in told["workloads"]) < 4
+    # What was done is at most a turn of each ask behind what the shares gave.
+    assert every["attained_units"] > every["fair_units"] * 0.8
+    assert told["objective_fallbacks"] == 0
+    assert document(found, "x")["worst_residual"] < 1e-6
+
+
+def test_fair_shares_are_fairer_than_value_in_the_same_world() -> None:
+    """M15 asks nothing of the objective, so that objectives compare."""
+    fair, most = (busy(days=1.0, load=2.0, objective=word).fairness for word in ("max_min", "value"))
+    assert fair.every.jain_index is not None
+    assert most.every.jain_index is not None
+    assert fair.every.jain_index > most.every.jain_index + 0.03
+    assert most.every.fair_units is None
+    assert most.instead is None
 
 
 @settings(max_examples=60, deadline=None)
@@ -328,7 +371,7 @@ def test_a_way_that_nobody_measured_is_an_error_that_names_it_and_the_remedy() -
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--objective", "max_min"], "fair objectives give shares of time"),
+        (["--objective", "fairest"], "is none of value, cost, max_min"),
         (["--month", "2031-01"], "outside the horizon"),
         (["--month", "March"], "YYYY-MM"),
         (["--future", "nobody"], "none of expected"),

@@ -141,6 +141,15 @@ def tables(found: Outcome, answer: dict[str, Any]) -> None:
           f"{w.done_units:,.0f}", f"{w.unserved_units:,.0f}", "" if w.mean_wait_hours is None
           else f"{w.mean_wait_hours:,.2f}") for w in found.works],
     )  # fmt: skip
+    fair = found.fairness.every
+    if fair.jain_index is not None:
+        _rows(
+            "Fairness", ("workload", "asks", "pace", "slowest", "Jain's index", "most owed h"),
+            [(w.workload or "all", f"{w.asks:,}", _share(w.pace_fraction), _share(w.least_pace_fraction),
+              "" if w.jain_index is None else f"{w.jain_index:.3f}",
+              "" if w.most_owed_hours is None else f"{w.most_owed_hours:.2f}")
+             for w in (fair, *found.fairness.workloads)],
+        )  # fmt: skip
     _rows("Cost", ("cause", "USD"), [(name, f"{usd:,.0f}") for name, usd in cost.items()])
     _rows(
         "Days", ("day", "asks", "ended", "used", "served", "contracts", "open", "egress", "moves", "stops", "taken"),

@@ -79,10 +79,12 @@ class Keeper:
         clock: Clock,
         decide: Decide,
         grace: Grace | None = None,
+        exact: bool = False,
     ) -> None:
+        """`exact`: snapshots say of every ask what it has got and since when, as `control.turns` wants it."""
         self.store, self.market, self.mover, self.clock, self.decide = store, market, mover, clock, decide
         self.engines = {engine.vendor: engine for engine in engines}
-        self.grace = grace or Grace()
+        self.grace, self.exact = grace or Grace(), exact
         self.memory = _Memory()
         self.vendor_of: dict[str, str] = {}
         self._pools: tuple[PoolState, ...] = ()
@@ -209,6 +211,11 @@ class Keeper:
             math.log2(max(left / ask.accelerators, ROUND_HOURS) / ROUND_HOURS) - 1e-9
         )
         running = lease.pool if lease is not None and lease.pool in pools else None
+        if self.exact:
+            # P4.10: rounds look at no deadline.
+            total = ask.remaining_units or left
+            facts = {"remaining_units": left, "attained_units": total - left, "elapsed_hours": now - want.arrived_hours}
+            return ask.model_copy(update={**facts, "deadline_hours": None, "running_in": running})
         if want.due_hours is not None and ask.preemptible and ask.spot_goodput_fraction is not None:
             paced = self._paced(want, left, now, running=running is not None)
             if paced is not None:

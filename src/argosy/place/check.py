@@ -25,8 +25,11 @@ from argosy.place.check_ways import check_ways, near_enough
 WHOLE = ("value", "cost")
 
 
-def check(snapshot: Snapshot, placement: Placement) -> dict[str, float]:
-    """Rule to its largest violation; all are 0 (or below rounding) for a sound decision."""
+def check(snapshot: Snapshot, placement: Placement, *, by_turns: bool = False) -> dict[str, float]:
+    """Rule to its largest violation; all are 0 (or below rounding) for a sound decision.
+
+    `by_turns`: it is the placement of a round, in which whoever's turn is over is stopped (P4.10).
+    """
     book = Book()
     asks = {ask.id: ask for ask in snapshot.asks}
     pools = {pool.id: pool for pool in snapshot.pools}
@@ -72,7 +75,7 @@ def check(snapshot: Snapshot, placement: Placement) -> dict[str, float]:
     check_fair(book, snapshot, placement)
     check_turns(book, snapshot, placement)
     if placement.objective in WHOLE:
-        _evictions(book, snapshot, placement, placed, counted)
+        _evictions(book, snapshot, placement, placed, counted, by_turns=by_turns)
     if placement.forced:
         book.holds("forced", over_limits(snapshot))
     for transfer in placement.transfers:
@@ -145,6 +148,8 @@ def _evictions(
     placement: Placement,
     placed: dict[str, float],
     safe: Mapping[tuple[str, str], float],
+    *,
+    by_turns: bool,
 ) -> None:
     """P1.E: nobody is stopped for an ask that was itself stopped, and every stop is told. P5.17 for `safe`."""
     asks = {ask.id: ask for ask in snapshot.asks}
@@ -179,6 +184,6 @@ def _evictions(
         lost = sum(
             (ask.count - placed[ask.id]) * ask.accelerators for ask in there[pool.id] if (ask.id, pool.id) in safe
         )
-        if not placement.forced:
+        if not placement.forced and not by_turns:
             book.below("P1.E", gone - shrunk - newcomers[pool.id], 0.0)
             book.below("P5.17", lost - shrunk - unsafe[pool.id], 0.0)

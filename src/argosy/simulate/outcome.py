@@ -12,6 +12,7 @@ import numpy as np
 
 from argosy.simulate.bill import Bill, bill
 from argosy.simulate.capacity import Floats
+from argosy.simulate.fairness import Fairness, fairness
 from argosy.simulate.run import Simulation
 
 QUANTILES = (0.5, 0.9, 0.99)
@@ -78,6 +79,7 @@ class Outcome:
     works: tuple[WorkOutcome, ...]
     days: tuple[DayOutcome, ...]
     bill: Bill
+    fairness: Fairness
     waits_hours: Floats
     """(started,) sorted."""
     never_started: int
@@ -125,6 +127,7 @@ def outcome(simulation: Simulation) -> Outcome:
         works=_works(simulation),
         days=_days(simulation, there, used, paid, hours),
         bill=paid,
+        fairness=fairness(simulation, there),
         waits_hours=waits,
         never_started=arrived - len(waits),
         capacity_accelerators=there,
@@ -217,6 +220,11 @@ def document(found: Outcome, fmt: str) -> dict[str, Any]:
             "longest": float(waits[-1]) if len(waits) else None,
         },
         "workloads": [asdict(row) for row in found.works],
+        "fairness": {
+            "objective_fallbacks": found.fairness.instead,
+            "all": asdict(found.fairness.every),
+            "workloads": [asdict(row) for row in found.fairness.workloads],
+        },
         "pools": [asdict(row) for row in found.pools],
         "cost_usd": {**cost, "total": sum(cost.values())},
         "contracts": [asdict(row) for row in found.bill.contracts],

@@ -17,7 +17,7 @@ from argosy.report.svg import Frame
 from argosy.simulate.capacity import Floats
 from argosy.simulate.outcome import Outcome
 from argosy.simulate.page import footer, lines, render
-from argosy.simulate.run import FIRST_FIT
+from argosy.simulate.run import FIRST_FIT, WHOLE
 
 HALF = (452.0, 190.0)
 POINTS = 300
@@ -72,13 +72,13 @@ def portfolio_page(found: Outcome) -> str:
     span = "1 day costs" if days == 1 else f"{days:g} days cost"
     head = (
         f"{span} {usd(cost)}, and {percent(done / wanted) if wanted else 'no'} of the work that was wanted was done.",
-        f"The future is “{name}”; decided "
-        + ("by first fit, to compare with." if made.setup.objective == FIRST_FIT else "by control, as it would live."),
+        f"The future is “{name}”; decided " + _decided(made.setup.objective),
     )
     sections = (
         _use(found),
         _waiting(found),
         _work(found),
+        _fair(found),
         _money(found),
         _changes(found),
         _reasons(found),
@@ -185,6 +185,60 @@ def _work(found: Outcome) -> Section:
     note = "Work in hours of a reference accelerator. Asks that run at the end count with what they had done."
     lead = "Work that flows has no asks; what was not served at once is lost. Other work waits."
     return Section("work", "Work done, late and undone", lead, (Table("By workload", heads, rows, note=note),))
+
+
+def _decided(objective: str) -> str:
+    if objective == FIRST_FIT:
+        return "by first fit, to compare with."
+    if objective in WHOLE:
+        return f"by control, as it would live, for {'the most value' if objective == 'value' else 'the lowest cost'}."
+    return f"by control in rounds that keep the fair shares of {objective.replace('_', ' ')}."
+
+
+def _fair(found: Outcome) -> Section | None:
+    """M15 and M16."""
+    every = found.fairness.every
+    if every.jain_index is None:
+        return None
+    values = 100 * found.fairness.paces
+    shares = 100 * np.arange(1, len(values) + 1) / len(values)
+    # A line from 0, so that one ask is a step and not a point.
+    figure = lines(
+        "pace",
+        "Asks that got on at most so fast, percent",
+        "pace, percent",
+        np.concatenate([[0.0], values]),
+        {"asks": np.concatenate([[0.0], shares])},
+    )
+    given = every.most_owed_hours is not None
+    heads = ["Workload", "#Asks", "#Pace", "#Slowest", "#Jain’s index"]
+    heads += ["#Shares gave", "#Was done", "#Most owed, h"] if given else []
+    rows = []
+    for row in (*found.fairness.workloads, every):
+        cells = [
+            row.workload or "all",
+            f"{row.asks:,}",
+            percent(row.pace_fraction),
+            percent(row.least_pace_fraction),
+            "–" if row.jain_index is None else f"{row.jain_index:.3f}",
+        ]
+        if given:
+            cells += [
+                f"{row.fair_units or 0:,.0f}",
+                f"{row.attained_units or 0:,.0f}",
+                f"{row.most_owed_hours or 0:.2f}",
+            ]
+        rows.append(tuple(cells))
+    note = "Pace: hours that the work would have taken alone in its fastest pool, over the hours it was there. "
+    note += "Asks that had ended or had been there for a few hours count."
+    if given:
+        note += " Shares and work in hours of a reference accelerator; owed in hours of the fastest pool."
+    lead = f"Jain’s index of the paces is {every.jain_index:.3f}. It is 1 when all got on alike"
+    lead += f", 1/{every.asks:,} when one alone did." if every.asks > 1 else "."
+    if given:
+        lead += f" Of the fair shares nobody was ever owed more than {every.most_owed_hours:.1f} hours."
+    table = Table("How fast asks got on", columns(*heads), tuple(rows), note=note)
+    return Section("fairness", "Fairness", lead, (figure, table))
 
 
 def _money(found: Outcome) -> Section:

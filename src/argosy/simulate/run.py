@@ -20,6 +20,7 @@ from argosy.clock import rng
 from argosy.control.keeper import Grace, Keeper
 from argosy.control.protocols import Lease
 from argosy.control.tick import Tick
+from argosy.control.turns import FAIR, Turns
 from argosy.errors import BadInput, Problem
 from argosy.model.futures import EXPECTED, TOLERANCE, futures
 from argosy.model.placement import Placement
@@ -43,7 +44,7 @@ from argosy.units import Month
 WHOLE: tuple[Objective, ...] = ("value", "cost")
 FIRST_FIT = "first_fit"
 """Decide without `place`, by M13, to compare with."""
-OBJECTIVES: tuple[str, ...] = (*WHOLE, FIRST_FIT)
+OBJECTIVES: tuple[str, ...] = (*WHOLE, *FAIR, FIRST_FIT)
 DRAIN_DAYS = 60
 """After faults have stopped every ask must end within so many days."""
 Progress = Callable[[float, int, int], None]
@@ -137,10 +138,7 @@ class VirtualClock:
 def check_objective(objective: str) -> None:
     """BadInput when a portfolio cannot be decided by it."""
     if objective not in OBJECTIVES:
-        message = (
-            f"{objective!r} is none of {', '.join(OBJECTIVES)}; fair objectives give shares of time, which "
-            "the rounds of a queue carry out (--fleet with counts)"
-        )
+        message = f"{objective!r} is none of {', '.join(OBJECTIVES)}"
         raise BadInput([Problem("--objective", 0, 0, "simulate.objective", "", message)])
 
 
@@ -211,6 +209,8 @@ class Simulation:
         if self.faults is not None:
             self.store.after_write = self.faults.crash
         self.watch = Watch(self) if setup.faults else None
+        self.turns: list[Turns] = []
+        """One for each life of control, under a fair objective."""
         self.keeper = self._keeper()
         self._heap: list[tuple[float, int, str, str, str]] = []
         self._pushed = 0
@@ -393,6 +393,10 @@ class Simulation:
 
     def _keeper(self) -> Keeper:
         market = _Market(self.prices, self.demand, self.frame)
+        fair = next((word for word in FAIR if word == self.setup.objective), None)
+        if fair is not None:
+            gap = self.setup.gap_fraction
+            self.turns.append(Turns(fair, lambda: self.clock.hours, self.settings, gap=gap))
         return Keeper(
             self.store,
             tuple(self.vendors.values()),
@@ -401,6 +405,7 @@ class Simulation:
             clock=self.clock,
             decide=self._decide,
             grace=Grace(),
+            exact=fair is not None,
         )
 
     def _decide(self, snapshot: Snapshot) -> Placement:
@@ -408,6 +413,9 @@ class Simulation:
         if self.setup.objective == FIRST_FIT:
             self.record.decisions += 1
             return first_fit(snapshot)
+        if self.turns:
+            self.record.decisions += 1
+            return self.turns[-1].decide(snapshot)
         key = snapshot.model_dump_json()
         if key not in self._remembered:
             if len(self._remembered) > 64:
