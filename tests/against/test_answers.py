@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from tests.support.worlds_plan import YEAR, given, on_demand, planned, sized, work, world
 
+from argosy.clock import SystemClock
 from argosy.model.answer import Front
 from argosy.model.decision import Plan
 from argosy.model.futures import futures
@@ -212,6 +213,28 @@ def test_a_stop_leaves_the_plan_and_says_so() -> None:
     assert isinstance(plan, Plan)
     assert plan.values == ()
     assert set(plan.not_computed) == {"front", "near_optimal", "values"}
+
+
+def test_questions_keep_the_time_limit_and_say_so() -> None:
+    """Time runs out while the values are looked for: the ranges are there, the rest says what was missing."""
+
+    class Clock(SystemClock):
+        late = False
+
+        def monotonic_seconds(self) -> float:
+            return 1e6 if self.late else 0.0
+
+    clock, portfolio = Clock(), uncertain()
+
+    def progress(step: str, best: float | None, bound: float | None) -> None:
+        clock.late = clock.late or step.startswith("without ")
+
+    plan = solve(portfolio, futures(portfolio), questions=ALL, progress=progress, clock=clock)
+    assert isinstance(plan, Plan)
+    assert plan.near_optimal
+    assert (plan.values, plan.front) == ((), ())
+    assert {"front", "values"} <= set(plan.not_computed)
+    assert all("--time-limit" in plan.not_computed[name] for name in ("front", "values"))
 
 
 # --- Futures with weights

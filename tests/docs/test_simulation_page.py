@@ -16,4 +16,4 @@ def test_every_rule_of_the_simulation_is_on_the_page_and_in_the_code() -> None:
     code = {number for path in modules for number in rule.findall(path.read_text("utf-8"))}
     page = set(re.findall(r"\*\*([MCW]\d+)\*\*", PAGE.read_text("utf-8")))
     assert code == page
-    assert len([rule for rule in page if rule[0] == "M"]) == 14
+    assert len([rule for rule in page if rule[0] == "M"]) == 16

@@ -141,6 +141,23 @@ def test_wrong_words_are_bad_input(folder: Path, told: str, message: str) -> Non
         source(f"gavel_stream:{folder}{told}").asks()
 
 
+def test_all_wrong_words_are_told_at_once(folder: Path) -> None:
+    with pytest.raises(BadInput) as told:
+        source(f"gavel_stream:{folder},per_hour=often,asks=0,seed=1,seed=2,gang=yes").asks()
+    assert {problem.field for problem in told.value.problems} == {"per_hour=often", "asks=0", "seed=2", "gang=yes"}
+
+
+@pytest.mark.parametrize("objective", ["agnostic", "first_come", "least_attained_service", "finish_time_fairness"])
+def test_sharing_is_refused_where_nobody_could_share(folder: Path, objective: str) -> None:
+    app = typer.Typer()
+    app.command()(simulate)
+    words = ["--fleet", "gavel:8,8,8", "--trace", f"gavel_stream:{folder}", "--share", "--objective", objective]
+    done = CliRunner().invoke(app, [*words, "--json"])
+    assert done.exit_code == 2
+    assert [p["file"] for p in json.loads(done.output)["problems"]] == ["--share"]
+    assert "max_min, makespan, completion" in done.output
+
+
 def test_a_speed_that_is_missing_is_named(folder: Path) -> None:
     (folder / "isolated_throughputs.csv").write_text("gpu,job_type,workers,steps_per_s\nv100,A3C,1,2.5\n")
     with pytest.raises(BadInput, match="no speed on v100 of CycleGAN on 1"):

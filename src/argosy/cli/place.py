@@ -108,6 +108,8 @@ def seen_and_decided(
             throughput_quantile="p10" if throughput == "p10" else "p50",
             pairs=speeds or (),
         )
+        if pairs is not None:
+            _used(pairs, seen)
         again: Decide = partial(decide, objective=wanted, settings=settings)
         return seen, again(seen), again
     except BadInput as error:
@@ -122,6 +124,24 @@ def _pairs(path: Path, objective: str) -> tuple[PairSpeed, ...]:
         )
         raise BadInput([Problem("--pairs", 0, 0, "option.pairs", "", message)])
     return read_pairs(str(path))
+
+
+def _used(pairs: Path, seen: Snapshot) -> None:
+    """BadInput where no two of the asks could ever run beside each other by the table of `--pairs`."""
+    count: dict[str, float] = {}
+    for ask in seen.asks:
+        if ask.kind is not None:
+            count[ask.kind] = count.get(ask.kind, 0.0) + ask.count
+    chips = {pool.silicon for pool in seen.pools}
+    for row in seen.pairs:
+        both = count.get(row.kind, 0.0) > 0 and count.get(row.beside, 0.0) > (1.0 if row.kind == row.beside else 0.0)
+        if both and row.silicon in chips:
+            return
+    message = (
+        f"no two asks are of kinds that {pairs} has beside each other on a chip of the pools "
+        f"(kinds of the asks: {', '.join(sorted(count)) or 'none, as without --jobs'}); correct it or leave it away"
+    )
+    raise BadInput([Problem("--pairs", 0, 0, "option.unused", "", message)])
 
 
 def _located(problem: Problem, portfolio: Path, lines: Asks | None, nodes: Path | None) -> Problem:

@@ -38,6 +38,9 @@ SELECTED_IS_SCORED = (
     "a few futures hold the extreme tail by their weight alone, so a plan for them is always scored on unseen ones; "
     "drop --unseen 0"
 )
+WALK_AWAY_NEEDS_VALUES = (
+    "fees are found for the contracts that are valued, and --values none values none; leave it away"
+)
 
 
 def plan(
@@ -66,7 +69,12 @@ def plan(
     walk_away: Annotated[
         bool, typer.Option("--walk-away", help="Walk-away fees of the contracts valued: many whole plans.")
     ] = False,
-    time_limit: Annotated[float, typer.Option(min=1.0, help="Seconds until the best plan so far is taken.")] = 600.0,
+    time_limit: Annotated[
+        float,
+        typer.Option(
+            min=1.0, help="Seconds until the best plan so far is taken; questions have the rest, 10 at least."
+        ),
+    ] = 600.0,
     threads: Annotated[int, typer.Option(min=1, max=64, help="Solver threads; 1 repeats bit for bit.")] = 1,
     workers: Workers = 1,
     ray: Ray = None,
@@ -83,8 +91,13 @@ def plan(
         catalogue = bundled()
         written = load(portfolio, settings, catalogue=catalogue)
         world = with_options(written.with_catalogue(catalogue), risk)
+        conflicts = []
         if select is not None and unseen == 0:
-            raise BadInput([Problem("--select", 0, 0, "option.conflict", "", SELECTED_IS_SCORED)])
+            conflicts.append(Problem("--select", 0, 0, "option.conflict", "", SELECTED_IS_SCORED))
+        if walk_away and values == "none":
+            conflicts.append(Problem("--walk-away", 0, 0, "option.conflict", "", WALK_AWAY_NEEDS_VALUES))
+        if conflicts:
+            raise BadInput(conflicts)
         every = stressed(stress or [], world, futures(world, seed=seed, count=scenarios), settings)
         drawn = every if select is None else selected(world, every, select)
         stop = threading.Event()
@@ -110,6 +123,9 @@ def plan(
                 answer = with_walk_aways(answer, fees)
         if isinstance(answer, Plan) and len(drawn) < len(every):
             answer = answer.model_copy(update={"selected_from": len(every)})
+        elif isinstance(answer, Plan) and select is not None:
+            why = f"`--select {select}` had no effect: there are {len(every)} futures, and the plan is for all of them"
+            answer = answer.model_copy(update={"not_computed": {**answer.not_computed, "select": why}})
         if report is not None:
             write_html(answer, report)
     if as_json:

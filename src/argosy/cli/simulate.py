@@ -12,7 +12,7 @@ from rich.table import Table
 from argosy.cli.given import Gathering, known
 from argosy.cli.plan import output
 from argosy.cli.problems import EXIT_NO, print_json, reported
-from argosy.cli.simulate_options import COUNTS, NODES, PORTFOLIO, SPOT, meant
+from argosy.cli.simulate_options import COUNTS, NODES, PORTFOLIO, SPOT, can_share, meant
 from argosy.cli.simulate_portfolio import Wanted, simulated, tables
 from argosy.clock import SystemClock
 from argosy.errors import BadInput, Problem
@@ -115,6 +115,7 @@ def simulate(
             gather(lambda: known("policy", policy, tuple(POLICIES)))
         elif what == COUNTS:
             gather(lambda: known("objective", objective or COMPLETION, QUEUE_OBJECTIVES))
+            gather(lambda: can_share(share, objective or COMPLETION))
         if what != NODES:
             gather.done()
         if place is not None and what == COUNTS:
@@ -147,6 +148,9 @@ def _sources(trace: list[str] | None, fleet: str | None) -> tuple[Source, Source
     place = None if fleet is None else gather(lambda: source(fleet))
     if fleet is None and arriving is not None and not arriving.offers("availability"):
         problems.append(Problem("--fleet", 0, 0, "option.missing", "", "say on what, as KIND:PATH"))
+    if fleet is not None and arriving is not None and arriving.offers("availability"):
+        message = f"{SPOT} is replayed without a fleet; leave it away"
+        problems.append(Problem("--fleet", 0, 0, "option.unused", "", message))
     if problems or gather.problems:
         raise BadInput([*problems, *gather.problems])
     assert arriving is not None, "an unknown kind was a problem"

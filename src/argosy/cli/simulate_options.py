@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from argosy.errors import BadInput, Problem
+from argosy.simulate.queue import QUEUE_OBJECTIVES, SHARING
 
 PORTFOLIO, NODES, COUNTS, SPOT = "a portfolio", "a fleet of nodes", "a fleet of counts", "spot capacity"
 _ONLY = {
@@ -21,6 +22,7 @@ _ONLY = {
     "work": (SPOT,),
     "deadline": (SPOT,),
     "fleet": (NODES, COUNTS),
+    "seed": (PORTFOLIO, NODES, SPOT),
 }
 """Options that do not go with everything that can be simulated, and with what they go."""
 
@@ -33,8 +35,17 @@ def meant(ctx: typer.Context, what: str) -> None:
         told = ctx.get_parameter_source(name)
         if told is not None and told.name == "COMMANDLINE" and name in _ONLY and what not in _ONLY[name]:
             message = f"{what} does not use it, {' and '.join(_ONLY[name])} would; leave it away"
+            if name == "seed":
+                message = "nothing in a queue is left to chance (seed= in the trace draws a stream); leave it away"
             if name == "fleet" and what == PORTFOLIO:
                 message = "a portfolio has its own pools; leave --fleet away, or the portfolio"
             problems.append(Problem(parameter.opts[0], 0, 0, "option.unused", "", message))
     if problems:
         raise BadInput(problems)
+
+
+def can_share(share: bool, objective: str) -> None:
+    """BadInput when two asks shall share a chip under an objective that cannot let them."""
+    if share and objective in QUEUE_OBJECTIVES and objective not in SHARING:
+        message = f"{objective} lets nobody share a chip; choose --objective {', '.join(SHARING)}, or leave it away"
+        raise BadInput([Problem("--share", 0, 0, "option.unused", "", message)])

@@ -14,8 +14,9 @@ from rich.table import Table
 
 from argosy.cli.given import Gathering, completed, month, plan_record
 from argosy.cli.plan import output
-from argosy.errors import Problem
+from argosy.errors import BadInput, Problem
 from argosy.files.traces._source import Source, source
+from argosy.model.portfolio import Portfolio
 from argosy.settings import Settings
 from argosy.simulate.outcome import Outcome, outcome
 from argosy.simulate.run import Setup, Simulation, check_objective
@@ -53,6 +54,7 @@ def simulated(wanted: Wanted, meant: Callable[[], None]) -> Outcome:
     assert world is not None, "what could not be read was a problem"
     assert parts is not None, "what could not be read was a problem"
     asks, curve, spot = parts
+    _needed(world, curve, spot)
     setup = Setup(
         portfolio=world,
         days=wanted.days,
@@ -80,6 +82,19 @@ def simulated(wanted: Wanted, meant: Callable[[], None]) -> Outcome:
             bar.update(task, completed=hours, told=f"day {hours / 24:,.0f}, {ended:,} asks done, {events:,} events")
 
         return outcome(made.run(told))
+
+
+def _needed(world: Portfolio, curve: pl.DataFrame | None, spot: pl.DataFrame | None) -> None:
+    """BadInput for traces of demand or of spot that nothing in the portfolio would follow."""
+    problems = []
+    if curve is not None and not any(workload.pattern.flows for workload in world.workloads):
+        message = "no workload flows (service, agents) that could follow a demand curve; leave it away"
+        problems.append(Problem("--trace", 0, 0, "option.unused", "", message))
+    if spot is not None and not any(pool.tier == "spot" for pool in world.pools):
+        message = "no pool is spot (tier: spot) that could follow a series of spot capacity; leave it away"
+        problems.append(Problem("--trace", 0, 0, "option.unused", "", message))
+    if problems:
+        raise BadInput(problems)
 
 
 def _parts(traces: Sequence[str]) -> tuple[pl.DataFrame | None, pl.DataFrame | None, pl.DataFrame | None]:

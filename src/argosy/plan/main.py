@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any, Literal
@@ -60,6 +61,24 @@ class Questions:
         return self.fronts or self.ranges or self.values != "none"
 
 
+class Until(threading.Event):
+    """Set when another event is, or when the time is over: questions stop then as they do when somebody stops them."""
+
+    def __init__(self, stop: threading.Event, clock: Clock, seconds: float) -> None:
+        """`seconds` from now."""
+        super().__init__()
+        self.stop, self.clock, self.end_seconds = stop, clock, clock.monotonic_seconds() + seconds
+
+    @property
+    def why(self) -> str:
+        """What `not_computed` says of what was not reached."""
+        return STOPPED if self.stop.is_set() else OUT_OF_TIME
+
+    def is_set(self) -> bool:
+        """Whether to stop."""
+        return super().is_set() or self.stop.is_set() or self.clock.monotonic_seconds() >= self.end_seconds
+
+
 NOTHING_ASKED = Questions()
 NOT_ASKED = {
     "front": "`--fronts` of `argosy plan` computes it",
@@ -69,6 +88,8 @@ NOT_ASKED = {
     "values.walk_away": "`--walk-away` of `argosy plan`, or `argosy price PORTFOLIO --contract ID` for one contract",
 }
 STOPPED = "the search was stopped before it"
+OUT_OF_TIME = "the time limit was reached before it; `--time-limit` of `argosy plan` allows more"
+WHOLE = "`--{}` had no effect: the program is small and was solved whole"
 
 
 def quiet(step: str, best_usd: float | None, bound_usd: float | None) -> None:
@@ -132,34 +153,65 @@ def solve(
     def again(other: Template) -> Solution | None:
         return _solved(other, gap=gap, settings=hurry, clock=clock, progress=quiet, stop=stop)
 
-    fields: dict[str, Any] = {"not_computed": _not_asked(questions)}
+    unused = _unused(settings) if _small(template) else {}
+    fields: dict[str, Any] = {"not_computed": unused | _not_asked(questions)}
     fields |= priced(told, plan, found, template, again)
     others: tuple[Alternative, ...] = ()
     if questions.any and not stop.is_set():
-        asker = Asker.of(told, template, found, duals, gap=gap, progress=progress, stop=stop)
-        asked, others = _answers(asker, questions)
+        until = Until(stop, clock, hurry.time_limit_seconds)
+        asker = Asker.of(told, template, found, duals, gap=gap, progress=progress, stop=until)
+        asked, others, missed = _answers(asker, questions)
         fields |= asked
+        kept = {k: why for k, why in fields["not_computed"].items() if k.partition(".")[0] not in missed}
+        fields["not_computed"] = kept | dict.fromkeys(missed, until.why)
     if unseen and not stop.is_set():
         run = Comparison(again, hurry, clock, progress, stop, gap, others, change)
         fields |= compare(told, template, found, run, count=unseen, seed=seed)
     return plan.model_copy(update=fields)
 
 
-def _answers(asker: Asker, questions: Questions) -> tuple[dict[str, Any], tuple[Alternative, ...]]:
-    """The fields of `Plan` that further questions fill, and the near-optimal plans that join the baselines."""
+def _answers(asker: Asker, questions: Questions) -> tuple[dict[str, Any], tuple[Alternative, ...], list[str]]:
+    """The fields of `Plan` that further questions fill, the near-optimal plans that join the baselines, and the names
+    of the questions that were not reached: an answer that was cut off is none."""
     fields: dict[str, Any] = {}
-    others: tuple[Alternative, ...] = ()
-    if questions.ranges:
+    others: list[Alternative] = []
+    missed: list[str] = []
+
+    def answered(name: str, answer: Callable[[], Any]) -> None:
+        if not asker.stop.is_set():
+            fields[name] = answer()
+        if asker.stop.is_set():
+            fields.pop(name, None)
+            missed.append(name)
+
+    def near_optimal() -> Any:
         asker.progress("near-optimal plans", None, None)
-        others = alternatives(asker)
-        fields["near_optimal"] = ranges(asker)
+        others.extend(alternatives(asker))
+        return ranges(asker)
+
+    if questions.ranges:
+        answered("near_optimal", near_optimal)
     if questions.values != "none":
-        fields["values"] = values(asker, contracts_of(asker, questions.values))
+        contracts = contracts_of(asker, questions.values)
+        answered("values", lambda: values(asker, contracts))
     if questions.fronts:
-        fields["front"] = fronts(asker)
-    if asker.stop.is_set():
-        fields = {"not_computed": dict.fromkeys(("front", "near_optimal", "values"), STOPPED)}
-    return fields, others
+        answered("front", lambda: fronts(asker))
+    return fields, tuple(others), missed
+
+
+def _unused(settings: Settings) -> dict[str, str]:
+    """Options that were given and that a program which is solved whole has no use for, with the reason."""
+    given = {
+        "keep": settings.cuts_folder is not None,
+        "workers": settings.plan_workers > 1,
+        "ray": settings.ray_address is not None,
+    }
+    return {name: WHOLE.format(name) for name, was in given.items() if was}
+
+
+def _small(template: Template) -> bool:
+    """Whether the program is solved whole."""
+    return template.second.columns.size * template.program.shape["S"] <= EXTENSIVE_COLUMNS
 
 
 def _not_asked(questions: Questions) -> dict[str, str]:
@@ -182,7 +234,7 @@ def _solved(
 
     The duals that it leaves are added to `duals`.
     """
-    if template.second.columns.size * template.program.shape["S"] <= EXTENSIVE_COLUMNS:
+    if _small(template):
         return solve_extensive(template, gap=gap, settings=settings, clock=clock, progress=progress, stop=stop)
     run = Decomposition(template, settings=settings, clock=clock, progress=progress)
     found = run.solve(gap, stop)

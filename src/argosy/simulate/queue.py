@@ -34,6 +34,8 @@ from argosy.simulate.turns import Turns
 COMPLETION: Final = "completion"
 FIRST_COME: Final = "first_come"
 QUEUE_OBJECTIVES: Final = (*FAIR, AGNOSTIC, COMPLETION, FIRST_COME)
+SHARING: Final = ("max_min", "makespan", COMPLETION)
+"""Objectives that can let two asks share a chip."""
 
 Progress = Callable[[float, int, int], None]
 """Hours simulated, asks done, asks in all."""
@@ -104,9 +106,9 @@ class Queue:
     ) -> None:
         """`hold_seconds`: shares are not decided anew sooner than that; who arrives meanwhile takes what is idle.
 
-        `shared` are measured speeds of pairs; with them `completion`, `max_min` and `makespan` let two asks share a
-        chip.
+        `shared` are measured speeds of pairs; with them two asks share a chip, under the objectives SHARING alone.
         """
+        assert shared is None or objective in SHARING, "others would leave pairs unused without a word"
         self.chips = tuple(chip for chip, count in capacity.items() if count > 0)
         self.capacity = np.array([capacity[chip] for chip in self.chips], dtype=np.int64)
         self.objective, self.round, self.hold = objective, round_seconds / 3600, hold_seconds / 3600

@@ -100,19 +100,21 @@ class Trace(Source):
         return Path(self.path.split(",")[0])
 
     def _told(self) -> dict[str, str]:
-        told = dict(_UNLESS_SAID)
+        """What to draw. BadInput with everything that is wrong with it."""
+        told: dict[str, str] = {}
+        problems = []
         for part in self.path.split(",")[1:]:
-            name, _, value = part.partition("=")
-            if name.strip() not in told:
-                raise self._bad(part, f"write any of {', '.join(f'{n}={v}' for n, v in _UNLESS_SAID.items())}")
-            told[name.strip()] = value.strip()
-        for name, value in told.items():
-            if not _good(name, value):
-                raise self._bad(f"{name}={value}", _MEANING[name])
-        return told
-
-    def _bad(self, part: str, message: str) -> BadInput:
-        return BadInput([Problem(self.path, 0, 0, "trace.value", part, message)])
+            name, _, value = (word.strip() for word in part.partition("="))
+            if name not in _UNLESS_SAID:
+                problems.append((part, f"write any of {', '.join(f'{n}={v}' for n, v in _UNLESS_SAID.items())}"))
+            elif name in told:
+                problems.append((part, f"{name} stands there twice"))
+            elif not _good(name, value):
+                problems.append((f"{name}={value}", _MEANING[name]))
+            told[name] = value
+        if problems:
+            raise BadInput([Problem(self.path, 0, 0, "trace.value", part, words) for part, words in problems])
+        return _UNLESS_SAID | told
 
 
 def _good(name: str, value: str) -> bool:
