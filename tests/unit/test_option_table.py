@@ -26,7 +26,7 @@ HALLS = str(ROOT / "tests" / "fixtures" / "two-halls")
 HOW = {"as_json", "report", "threads"}
 """How and where, never what."""
 ECHOED = {"seed", "objective", "policy", "load_ratio", "days", "month", "inputs_hash", "hash", "placements_per_second",
-          "work_hours", "deadline_hours", "status", "certificate"}  # fmt: skip
+          "work_hours", "deadline_hours", "replicas", "extra", "trust_hours", "status", "certificate"}  # fmt: skip
 """Fields that repeat the question, or depend on the machine: no effect."""
 REFUSED = "refused"
 SAID = "said"
@@ -88,15 +88,16 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 NODES = ("simulate", "--fleet", "openb:{small}/nodes.csv", "--trace", "openb:{small}/asks.csv", "--load", "1.2")
 COUNTS = ("simulate", "--fleet", "gavel:2,1,1", "--trace", "gavel:{jobs}", "--objective", "max_min")
 SPOT = ("simulate", "--trace", "skypilot_spot:{spot}")
+SERVICE = ("simulate", "--trace", "skypilot_spot:{small}/spot.csv", "--replicas", "4")
 PORTFOLIO = ("simulate", HALLS, "--days", "0.5", "--load", "4")
 PLACE = ("place", STARTUP, "--jobs", "{small}/asks.yaml")
 DEMAND = ("place", STARTUP)
 FAIR = (*PLACE, "--objective", "max_min")
 PLAN = ("plan", "{world}", "--unseen", "0", "--no-ranges", "--values", "none")
-_NOT_FOR = dict.fromkeys(("month", "plan", "future", "stands_for", "faults"), REFUSED)
+_NOT_FOR = dict.fromkeys(("month", "plan", "future", "stands_for", "faults", "replicas", "extra", "trust"), REFUSED)
 _WORD = {"month": "2026-03", "plan": "{plan}", "future": "expected", "stands_for": "night", "policy": "random",
          "objective": "completion", "load": "2", "days": "0.2", "work": "20", "deadline": "90", "seed": "3",
-         "fleet": "gavel:1,1,1"}  # fmt: skip
+         "fleet": "gavel:1,1,1", "replicas": "4", "extra": "1", "trust": "2"}  # fmt: skip
 """What is written behind an option where only its being there matters."""
 
 TABLE: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
@@ -113,13 +114,21 @@ TABLE: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     "spot": (
         SPOT,
         {"work": "20", "deadline": "90", "seed": "3", "policy": REFUSED, "objective": REFUSED, "load": REFUSED,
-         "days": REFUSED, "share": REFUSED, "fleet": REFUSED, "trace": None, **_NOT_FOR},
+         "days": REFUSED, "share": REFUSED, "fleet": REFUSED, "trace": None, **_NOT_FOR,
+         "replicas": "4"},
+    ),
+    "service": (
+        SERVICE,
+        {"replicas": "6", "extra": "1", "trust": "3", "work": REFUSED, "deadline": REFUSED, "seed": REFUSED,
+         "policy": REFUSED, "objective": REFUSED, "load": REFUSED, "days": REFUSED, "share": REFUSED, "fleet": REFUSED,
+         "trace": None, **{k: v for k, v in _NOT_FOR.items() if k not in ("replicas", "extra", "trust")}},
     ),
     "portfolio": (
         PORTFOLIO,
         {"trace": "philly:{philly}", "objective": "first_fit", "load": "1", "seed": "7", "days": "0.25",
          "month": REFUSED, "plan": "{plan}", "future": "expected", "stands_for": REFUSED, "faults": (),
-         "policy": REFUSED, "share": REFUSED, "work": REFUSED, "deadline": REFUSED, "fleet": REFUSED},
+         "policy": REFUSED, "share": REFUSED, "work": REFUSED, "deadline": REFUSED, "fleet": REFUSED,
+         "replicas": REFUSED, "extra": REFUSED, "trust": REFUSED},
     ),
     "place": (
         PLACE,
@@ -143,7 +152,8 @@ TABLE: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
 flag, REFUSED, or (value, SAID) where the answer says that it had no effect. None: see `ELSEWHERE`."""
 ELSEWHERE = {
     ("nodes", "fleet"): "required", ("nodes", "trace"): "required", ("counts", "fleet"): "required",
-    ("counts", "trace"): "required", ("spot", "trace"): "required", ("place", "jobs"): "tried under demand",
+    ("counts", "trace"): "required", ("spot", "trace"): "required",
+    ("service", "trace"): "required", ("place", "jobs"): "tried under demand",
     ("place", "throughput"): "tried where data moves",
     ("plan", "gap"): "a bound; test_against_linopy", ("plan", "time_limit"): "a bound; test_answers",
 }  # fmt: skip
@@ -195,7 +205,7 @@ def test_no_option_is_silently_without_effect(mode: str, name: str, files: dict[
 
 @pytest.mark.parametrize(
     ("command", "modes"),
-    [("simulate", ("nodes", "counts", "spot", "portfolio")), ("place", ("place",)), ("plan", ("plan",))],
+    [("simulate", ("nodes", "counts", "spot", "service", "portfolio")), ("place", ("place",)), ("plan", ("plan",))],
 )
 def test_the_table_has_every_option(command: str, modes: tuple[str, ...]) -> None:
     for mode in modes:

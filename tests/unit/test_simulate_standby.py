@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
+from argosy.cli.main import app
 from argosy.errors import BadInput
+from argosy.files.traces._source import source
 from argosy.model.fleet import Availability, frame
 from argosy.place.standby import fallback, starts
 from argosy.simulate.standby import serve, zones
@@ -110,3 +116,53 @@ def test_zones_that_were_not_measured_together_are_refused() -> None:
         zones(gap, ["a"])
     with pytest.raises(BadInput, match="no series d"):
         zones(rows, ["a", "d"])
+
+
+# The command
+
+
+SPOT = Path(__file__).resolve().parents[2] / "examples" / "small-fleet" / "spot.csv"
+
+
+def invoke(*words: str):
+    return CliRunner().invoke(app, ["simulate", *words])
+
+
+def test_a_service_on_spot_from_the_command_line(tmp_path: Path) -> None:
+    """Each figure again from the replay of the zones that the trace has together."""
+    page = tmp_path / "service.html"
+    words = ["--trace", f"skypilot_spot:{SPOT}", "--replicas", "4", "--extra", "1", "--trust", "2"]
+    done = invoke(*words, "--report", str(page), "--json")
+    assert done.exit_code == 0, done.output
+    told = json.loads(done.output)
+    rows = source(f"skypilot_spot:{SPOT}").availability()
+    room, step = zones(rows, sorted(rows["series"].unique().to_list()))
+    own = {"step_hours": step, "start_hours": 0.2, "spot_price_ratio": 0.3, "wanted": 4, "extra": 1}
+    asked, bare = serve(room, trust_hours=2.0, **own), serve(room, on_demand=False, **own)
+    alone = [serve(room[:, [z]], trust_hours=2.0, **own) for z in range(3)]
+    for way, found in (("spread", [asked]), ("spot_only", [bare]), ("one_zone", alone)):
+        for field in ("cost_fraction", "available_fraction", "whole_fraction"):
+            assert told[field][way] == pytest.approx(np.mean([getattr(f, field) for f in found]))
+    assert told["left_out"] == {}
+    assert [len(one["zones"]) for one in told["worlds"]] == [3]
+    assert told["cost_fraction"]["spot_only"] < told["cost_fraction"]["spread"] < 1
+    assert told["available_fraction"]["spread"] >= told["available_fraction"]["spot_only"]
+    text = page.read_text()
+    for words_of in ("A service on spot", "Ways to run it", "By world", "Over time"):
+        assert words_of in text
+    assert text.count('role="img"') >= 2
+    assert "together" not in invoke(*words).output
+
+
+def test_worlds_that_cannot_be_replayed_are_named_and_none_at_all_is_bad_input(tmp_path: Path) -> None:
+    head = "kind,nodes,campaign,zone,accelerator,t_s,value\n"
+    gap = "".join(f"k,1,gap,a,v,{600 * i},1\n" for i in (0, 1, 2, 3, 9))
+    good = "".join(f"k,1,good,a,v,{600 * i},1\n" for i in range(5))
+    path = tmp_path / "spot.csv"
+    path.write_text(head + gap + good)
+    told = json.loads(invoke("--trace", f"skypilot_spot:{path}", "--replicas", "2", "--json").output)
+    assert told["left_out"] == {"k/1/gap/v": "there is a gap between measurements"}
+    assert [one["together"] for one in told["worlds"]] == ["k/1/good/v"]
+    path.write_text(head + gap)
+    done = invoke("--trace", f"skypilot_spot:{path}", "--replicas", "2")
+    assert (done.exit_code, "gap between measurements" in done.output + done.stderr) == (2, True)

@@ -12,8 +12,9 @@ from rich.table import Table
 from argosy.cli.given import Gathering, known
 from argosy.cli.plan import output
 from argosy.cli.problems import EXIT_NO, print_json, reported
-from argosy.cli.simulate_options import COUNTS, NODES, PORTFOLIO, SPOT, can_share, meant
+from argosy.cli.simulate_options import COUNTS, NODES, PORTFOLIO, SERVICE, SPOT, can_share, meant
 from argosy.cli.simulate_portfolio import Wanted, simulated, tables
+from argosy.cli.simulate_spot import FORMAT, services, spot
 from argosy.clock import SystemClock
 from argosy.errors import BadInput, Problem
 from argosy.files.traces._source import Source, source
@@ -24,12 +25,7 @@ from argosy.simulate.page import filling_page, queue_page, write
 from argosy.simulate.portfolio_page import portfolio_page
 from argosy.simulate.queue import COMPLETION, QUEUE_OBJECTIVES, Queue, Queued
 from argosy.simulate.run import OBJECTIVES
-from argosy.simulate.spot import POLICIES as SPOT_POLICIES
-from argosy.simulate.spot import SpotOutcome, gap_closed_fraction, replay
-from argosy.simulate.spot_page import spot_page
 
-FORMAT = "argosy.simulate/1"
-CHANGEOVER_HOURS, SPOT_PRICE_RATIO, STARTS = 0.2, 0.3, 50
 _BAD = "correct them and run the command again; docs/reference/simulate.md has the formats"
 
 
@@ -83,6 +79,13 @@ def simulate(
     ] = False,
     work: Annotated[float, typer.Option(min=0.1, max=8784.0, help="For spot: hours of work.")] = 48.0,
     deadline: Annotated[float, typer.Option(min=0.1, max=8784.0, help="For spot: hours until the deadline.")] = 60.0,
+    replicas: Annotated[
+        int | None, typer.Option(min=1, max=1000, help="For spot: replicas of a service instead of work with an end.")
+    ] = None,
+    extra: Annotated[int, typer.Option(min=0, max=1000, help="For a service on spot: replicas more on spot.")] = 0,
+    trust: Annotated[
+        float, typer.Option(min=0.0, max=8784.0, help="For a service on spot: hours until a spell of spot is trusted.")
+    ] = 0.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
     report: Annotated[Path | None, typer.Option(help="Write a page with pictures to this HTML file.")] = None,
 ) -> None:
@@ -108,7 +111,8 @@ def simulate(
         return
     with reported(as_json, next_step=_BAD):
         arriving, place = _sources(trace, fleet)
-        what = SPOT if place is None else COUNTS if place.offers("counts") else NODES
+        on_spot = SPOT if replicas is None else SERVICE
+        what = on_spot if place is None else COUNTS if place.offers("counts") else NODES
         gather = Gathering()
         gather(lambda: meant(ctx, what))
         if what == NODES:
@@ -122,8 +126,10 @@ def simulate(
             answer, page = _queue(place, arriving, objective or COMPLETION, days, share)
         else:
             with Console(stderr=True).status("reading and simulating"):
-                if place is None:
-                    answer, page = _spot(arriving, work, deadline, seed)
+                if place is None and replicas is not None:
+                    answer, page = services(arriving, replicas, extra, trust)
+                elif place is None:
+                    answer, page = spot(arriving, work, deadline, seed)
                 else:
                     answer, page = _filling(place, arriving, policy, load, seed, gather)
         if report is not None:
@@ -171,46 +177,6 @@ def _portfolio(wanted: Wanted, ctx: typer.Context, as_json: bool, report: Path |
             typer.echo(f"report: {report}")
     if answer.get("faults", {}).get("violations"):
         raise typer.Exit(EXIT_NO)
-
-
-def _spot(trace: Source, work: float, deadline: float, seed: int) -> tuple[dict[str, Any], str]:
-    if deadline < work + CHANGEOVER_HOURS - 1e-9:
-        message = f"the deadline must lie {CHANGEOVER_HOURS:g} h after the work or later: on demand has to start too"
-        raise BadInput([Problem("--deadline", 0, 0, "option.range", "", message)])
-    with Console(stderr=True).status("replaying") as status:
-        found = replay(
-            trace.availability(),
-            work_hours=work,
-            deadline_hours=deadline,
-            changeover_hours=CHANGEOVER_HOURS,
-            spot_price_ratio=SPOT_PRICE_RATIO,
-            starts=STARTS,
-            seed=seed,
-            progress=lambda name: status.update(f"replaying {name}"),
-        )
-    return spot_document(found, work, deadline, seed), spot_page(found, work, deadline, seed)
-
-
-def spot_document(found: list[SpotOutcome], work: float, deadline: float, seed: int) -> dict[str, Any]:
-    """What `--json` prints for spot capacity."""
-    mean = {p: sum(row.cost_fraction[p] for row in found) / len(found) for p in SPOT_POLICIES}
-    least = [row.optimum_fraction for row in found if row.optimum_fraction is not None]
-    return {
-        "format": FORMAT,
-        "simulation": "spot",
-        "seed": seed,
-        "work_hours": work,
-        "deadline_hours": deadline,
-        "changeover_hours": CHANGEOVER_HOURS,
-        "spot_price_ratio": SPOT_PRICE_RATIO,
-        "series": len(found),
-        "starts": STARTS,
-        "saving_fraction": {policy: 1 - cost for policy, cost in mean.items()},
-        "optimum_saving_fraction": 1 - sum(least) / len(least) if len(least) == len(found) else None,
-        "gap_closed_fraction": {p: gap_closed_fraction(found, p) for p in SPOT_POLICIES if p != "greedy"},
-        "bound_saving_fraction": 1 - sum(row.bound_fraction for row in found) / len(found),
-        "missed_deadlines": {p: sum(row.missed[p] for row in found) for p in SPOT_POLICIES},
-    }
 
 
 def _queue(fleet: Source, trace: Source, objective: str, days: float | None, share: bool) -> tuple[dict[str, Any], str]:
@@ -288,7 +254,8 @@ def _table(answer: dict[str, Any]) -> None:
     for name, value in answer.items():
         if name == "format":
             continue
-        rows = value.items() if isinstance(value, dict) else [("", value)]
+        told = len(value) if isinstance(value, list) else value
+        rows = told.items() if isinstance(told, dict) else [("", told)]
         for part, amount in rows:
             label = f"{name} {part}".strip().replace("_", " ")
             shown = "–" if amount is None else f"{amount:,.4g}" if isinstance(amount, float) else f"{amount}"

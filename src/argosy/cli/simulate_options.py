@@ -8,6 +8,7 @@ from argosy.errors import BadInput, Problem
 from argosy.simulate.queue import QUEUE_OBJECTIVES, SHARING
 
 PORTFOLIO, NODES, COUNTS, SPOT = "a portfolio", "a fleet of nodes", "a fleet of counts", "spot capacity"
+SERVICE = "a service on spot capacity (--replicas)"
 _ONLY = {
     "policy": (NODES,),
     "objective": (PORTFOLIO, COUNTS),
@@ -21,6 +22,9 @@ _ONLY = {
     "share": (COUNTS,),
     "work": (SPOT,),
     "deadline": (SPOT,),
+    "replicas": (SERVICE,),
+    "extra": (SERVICE,),
+    "trust": (SERVICE,),
     "fleet": (NODES, COUNTS),
     "seed": (PORTFOLIO, NODES, SPOT),
 }
@@ -36,7 +40,7 @@ def meant(ctx: typer.Context, what: str) -> None:
         if told is not None and told.name == "COMMANDLINE" and name in _ONLY and what not in _ONLY[name]:
             message = f"{what} does not use it, {' and '.join(_ONLY[name])} would; leave it away"
             if name == "seed":
-                message = "nothing in a queue is left to chance (seed= in the trace draws a stream); leave it away"
+                message = f"nothing is left to chance in {what}; leave it away (seed= in a trace may draw its stream)"
             if name == "fleet" and what == PORTFOLIO:
                 message = "a portfolio has its own pools; leave --fleet away, or the portfolio"
             problems.append(Problem(parameter.opts[0], 0, 0, "option.unused", "", message))

@@ -100,6 +100,8 @@ class Availability(Record):
     """Seconds from the start of the series."""
     accelerators: float
     """Instances that could be had or stayed alive."""
+    together: str | None = None
+    """What its series has in common with those measured with it in other zones; None where there are no such."""
 
 
 class Call(Record):

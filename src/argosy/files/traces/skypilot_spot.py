@@ -16,6 +16,8 @@ from argosy.model.fleet import Availability, frame
 
 MOST_ACCELERATORS = 10**6
 NAMES = ("kind", "nodes", "campaign", "zone", "accelerator")
+TOGETHER = tuple(name for name in NAMES if name != "zone")
+"""Columns in which zones agree that were measured together."""
 
 
 class Trace(Source):
@@ -33,9 +35,15 @@ class Trace(Source):
         table = table.sort("series", "t_s", maintain_order=True)
         return frame(
             Availability,
-            {"series": table["series"], "at_seconds": table["t_s"], "accelerators": table["value"]},
+            {
+                "series": table["series"],
+                "at_seconds": table["t_s"],
+                "accelerators": table["value"],
+                "together": table["together"],
+            },
         )
 
 
 def _points(block: pl.DataFrame) -> pl.DataFrame:
-    return block.select(pl.concat_str(NAMES, separator="/").alias("series"), "t_s", "value", LINE)
+    series, together = (pl.concat_str(names, separator="/") for names in (NAMES, TOGETHER))
+    return block.select(series.alias("series"), together.alias("together"), "t_s", "value", LINE)
