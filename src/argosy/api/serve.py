@@ -18,7 +18,7 @@ from granian.server.embed import Server
 
 from argosy.errors import BadInput, OutsideError, Problem
 
-BEGIN_SECONDS = 10.0
+BEGIN_SECONDS = 30.0
 END_SECONDS = 5.0
 _log = logging.getLogger("argosy.api")
 

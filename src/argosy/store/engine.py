@@ -25,6 +25,7 @@ CONNECT_SECONDS = 10
 _PG_OPTIONS = "-c idle_in_transaction_session_timeout=3000 -c lock_timeout=10000"
 _POSTGRESQL = "postgresql+psycopg"
 _RIGHT = "write sqlite:///PATH or postgresql://USER:PASSWORD@HOST:PORT/NAME"
+_PG_PATIENT = "SET LOCAL lock_timeout = 300000; SET LOCAL idle_in_transaction_session_timeout = 60000"
 
 
 def file_address(path: Path) -> str:
@@ -98,6 +99,8 @@ def migrate(engine: Engine) -> None:
     try:
         with engine.begin() as connection:
             if connection.dialect.name == "postgresql":
+                # Work on tables takes as long as it takes, and so does waiting for another's.
+                connection.exec_driver_sql(_PG_PATIENT)
                 connection.exec_driver_sql("SELECT pg_advisory_xact_lock(4719823041)")
             if _is_current(connection, config):
                 return

@@ -255,7 +255,7 @@ class Driver(InFolders):
             if record is not None or rank in ended or (rank in began and _alive(began[rank])):
                 return
             if rank in began:
-                _kill_strays(order.run, rank)
+                _kill_strays(order.run, rank, began[rank]["attempt"])
             self._spawn(order, {rank: began[rank]["attempt"] + 1 if rank in began else 1})
 
     # --- watch ---
@@ -279,7 +279,7 @@ class Driver(InFolders):
                 nodes.append(NodeSeen(rank=rank, node=state["node"], state="ended", exit_code=code))
             elif rank in dead:
                 lost = True
-                _kill_strays(run, rank)
+                _kill_strays(run, rank, state["attempt"])
                 nodes.append(NodeSeen(rank=rank, node=state["node"], state="lost"))
             else:
                 nodes.append(NodeSeen(rank=rank, node=state["node"], state="running"))
@@ -392,9 +392,14 @@ def _signal(state: Document, number: signal.Signals) -> bool:
     return True
 
 
-def _kill_strays(run: str, rank: int) -> None:
-    """End what a wrapper that died left behind: processes that carry run and rank in their environment."""
+def _kill_strays(run: str, rank: int, attempt: int | None = None) -> None:
+    """End what a wrapper that died left behind: processes that carry run and rank in their environment.
+
+    With `attempt` only what is of that one: whoever looks at a lost rank must not end the work that replaced it since.
+    """
     marks = {f"ARGOSY_RUN={run}".encode(), f"NODE_RANK={rank}".encode()}
+    if attempt is not None:
+        marks.add(f"ARGOSY_ATTEMPT={attempt}".encode())
     for entry in os.listdir("/proc"):
         if not entry.isdigit():
             continue
