@@ -6,7 +6,7 @@ export UV_SYSTEM_CERTS = 1
 UV = $$(python3 scripts/bootstrap.py)
 PLAN_REPORT = out/frontier-lab.html
 
-.PHONY: run test setup check docs bench-plan bench-place bench-run test-faults clean
+.PHONY: run test test-free setup check docs bench-plan bench-place bench-run test-faults clean
 
 setup: ## Install uv and the locked dependencies into .venv
 	@uv=$(UV) && "$$uv" sync --frozen --quiet --compile-bytecode
@@ -18,8 +18,11 @@ check: setup ## Style, types and import direction
 	@uv=$(UV) && "$$uv" run --frozen ruff check . && "$$uv" run --frozen ruff format --check . \
 	  && "$$uv" run --frozen mypy && "$$uv" run --frozen lint-imports
 
-test: check ## All tests, fast ones first
-	@uv=$(UV) && "$$uv" run --frozen pytest
+test: check ## All tests, in two halves side by side, fast ones first
+	@uv=$(UV) && "$$uv" run --frozen python tests/both_halves.py
+
+test-free: setup ## The property tests once more, on examples that nobody has tried before
+	@uv=$(UV) && "$$uv" run --frozen pytest --hypothesis-profile=free -m "not slow" tests/laws tests/unit tests/against
 
 test-faults: setup ## 10,000 schedules of faults in memory, 500 on SQLite, 500 kill -9 of a server on SQLite, 100 on PostgreSQL
 	@uv=$(UV) && "$$uv" run --frozen python -m bench.faults --seeds 0 10000 --both 100 \

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import pytest_socket
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
+from hypothesis.internal.conjecture import providers
 from tests.support.postgres import postgres
 
 # Fast folders first, so that a mistake shows early. A folder that is not named comes after them.
@@ -16,9 +16,17 @@ ORDER = ("unit", "laws", "conformance", "house", "golden", "docs", "against", "r
 HERE = Path(__file__).parent
 LOOPBACK = ["127.0.0.1", "::1"]
 
-# On a shared machine no single example has a time limit. In continuous integration the same examples run each time.
-settings.register_profile("house", deadline=None, derandomize="CI" in os.environ)
+# On a shared machine no example has a time limit, and none is too slow to be made. The same tree runs the same examples
+# each time, so that no change is refused for what another let in; `make test-free` looks for what these do not show.
+settings.register_profile("house", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("free", settings.get_profile("house"), derandomize=False, print_blob=True)
 settings.load_profile("house")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Without what hypothesis reads from our modules: it would differ with those that happen to be imported."""
+    if settings.get_current_profile_name() == "house" and not config.getoption("--hypothesis-profile"):
+        providers._get_local_constants = providers.Constants
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
