@@ -9,7 +9,7 @@ reached. In the end the store's log still folds to its tables.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ CHECKS = REGISTRY.get_by_names([
     "response_schema_conformance", "unsupported_method", "allow_header_conformance", "ignored_auth",
     "negative_data_rejection", "missing_required_header",
 ])  # fmt: skip
+REJECTS_NOT = [check for check in CHECKS if check.__name__ != "negative_data_rejection"]
 # Tests are made from the document when they are collected; the store comes later, from a fixture.
 app = make_app(Services(None, HandClock()))  # type: ignore[arg-type]
 schema = schemathesis.openapi.from_asgi("/openapi.json", app)
@@ -46,6 +47,11 @@ def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
         assert recount.problems == (), recount.problems
 
 
+def nested(query: Mapping[str, Any] | None) -> bool:
+    """Whether a list in a list is asked for: it is sent as its words, and those may be allowed."""
+    return any(isinstance(part, list) for value in (query or {}).values() if isinstance(value, list) for part in value)
+
+
 @pytest.mark.slow
 @schema.parametrize()
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
@@ -53,7 +59,7 @@ def test_no_request_breaks_it(case: Any, office: Desk) -> None:
     role = "admin"
     answer = case.call(headers={"Authorization": f"Bearer {office.keys[role]}"})
     assert answer.status_code < 500, answer.text
-    case.validate_response(answer, checks=CHECKS)
+    case.validate_response(answer, checks=REJECTS_NOT if nested(case.query) else CHECKS)
     documented = set(case.operation.definition.raw["responses"])
     if case.method.upper() != case.operation.method.upper():
         documented |= {"405"}  # a method that the document does not have

@@ -61,6 +61,7 @@ FIRST_LAWS = {
     "test_what_is_impossible_is_refused_for_good",
 }
 FOR_EVER = "tail -f /dev/null"
+PAUSE = "read -t 0.05 <> <(:)"  # bash, for a moment
 KEEP = PlacementRules(keep_healthy_nodes=True)
 
 
@@ -94,9 +95,9 @@ def runs(engine: Engine, request: pytest.FixtureRequest) -> Iterator[Runs]:
 
 def test_a_run_starts_runs_and_ends_with_a_record(runs: Runs, tmp_path: Path) -> None:
     gate = tmp_path / "gate"
-    order = runs.start(f'echo begun; until [ -e {gate} ]; do read -t 0.05 <> <(:); done; echo "done"')
+    order = runs.start(f'echo begun; until [ -e {gate} ]; do {PAUSE}; done; echo "done"')
     runs.until(order, "running")
-    wait_for(lambda: "begun" in runs.text(order), "its log", seconds=runs.engine.patience_seconds)
+    wait_for(lambda: "begun" in runs.text(order), "its log")
     assert runs.driver.exit_record(order.run) is None
     gate.touch()
     assert runs.ended(order) == 0
@@ -202,7 +203,7 @@ def test_stopping_kills_the_whole_tree(runs: Runs, tmp_path: Path) -> None:
     assert marked(order.run)
     runs.driver.stop(order.run, 0.3)
     runs.driver.stop(order.run, 0.3)
-    wait_for(lambda: not marked(order.run), "every process to be gone", seconds=runs.engine.patience_seconds)
+    wait_for(lambda: not marked(order.run), "every process to be gone")
     runs.driver.stop(order.run, 0.3)
     runs.until(order, "ended", "absent")
     assert runs.ended(order) in (137, 143)
@@ -211,7 +212,7 @@ def test_stopping_kills_the_whole_tree(runs: Runs, tmp_path: Path) -> None:
 def test_work_that_listens_has_its_grace_time(runs: Runs, tmp_path: Path) -> None:
     order = runs.start(f"trap 'echo saved > {tmp_path}/saved; exit 0' TERM; echo > {tmp_path}/up; {FOR_EVER} & wait")
     runs.file(tmp_path / "up")
-    runs.driver.stop(order.run, 20)
+    runs.driver.stop(order.run, 120)
     assert runs.file(tmp_path / "saved") == "saved\n"
     # It ended because it was asked to, which is not success.
     assert runs.ended(order) == 143
@@ -273,7 +274,7 @@ def test_logs_are_read_by_offset(runs: Runs) -> None:
     order = runs.start("printf 'one\\ntwo\\n'; printf 'three\\n' >&2; printf 'é'")
     assert runs.ended(order) == 0
     whole = runs.driver.logs(order.run, 0, 0, 1 << 20)
-    wait_for(lambda: runs.text(order).endswith("é"), "the whole log", seconds=runs.engine.patience_seconds)
+    wait_for(lambda: runs.text(order).endswith("é"), "the whole log")
     whole = runs.driver.logs(order.run, 0, 0, 1 << 20)
     assert {b"one", b"two", b"three"} <= set(whole.split(b"\n"))
     pieces = [runs.driver.logs(order.run, 0, at, 3) for at in range(0, len(whole), 3)]
@@ -286,8 +287,7 @@ def test_logs_are_read_by_offset(runs: Runs) -> None:
 def test_huge_output_is_kept_whole(runs: Runs) -> None:
     order = runs.start("head -c 20000000 /dev/zero | tr '\\0' x; printf '\\nend\\n'")
     assert runs.ended(order) == 0
-    seconds = runs.engine.patience_seconds
-    tail = wait_for(lambda: runs.driver.logs(order.run, 0, 20_000_000, 100), "the end of the log", seconds=seconds)
+    tail = wait_for(lambda: runs.driver.logs(order.run, 0, 20_000_000, 100), "the end of the log")
     assert tail.endswith(b"\nend\n")
     assert runs.driver.logs(order.run, 0, 10_000_000, 5) == b"xxxxx"
 
@@ -296,7 +296,7 @@ def test_huge_output_is_kept_whole(runs: Runs) -> None:
 
 
 def test_a_superseded_run_commits_nothing(runs: Runs, tmp_path: Path) -> None:
-    order = runs.start(f"trap '' TERM; echo > {tmp_path}/up; until [ -e {tmp_path}/gate ]; do :; done; exit 0")
+    order = runs.start(f"trap '' TERM; echo > {tmp_path}/up; until [ -e {tmp_path}/gate ]; do {PAUSE}; done; exit 0")
     runs.file(tmp_path / "up")
     runs.driver.fence(order.job, 2)
     (tmp_path / "gate").touch()
@@ -356,8 +356,7 @@ def test_secrets_are_nowhere_but_in_the_environment(runs: Runs, tmp_path: Path) 
     )
     assert runs.file(tmp_path / "length").strip() == str(len(secret))
     assert runs.file(tmp_path / "given").strip() == secret
-    lines = [p.read_bytes() for p in command_lines()]
-    assert [line for line in lines if secret.encode() in line] == []
+    assert [path for path in command_lines() if contains(path, secret)] == []
     assert secret not in repr(order)
     assert secret not in order.model_dump_json()
     assert secret not in runs.text(order)
@@ -367,7 +366,7 @@ def test_secrets_are_nowhere_but_in_the_environment(runs: Runs, tmp_path: Path) 
 
 def command_lines() -> Iterator[Path]:
     for folder in Path("/proc").iterdir():
-        if folder.name.isdigit() and (folder / "cmdline").exists():
+        if folder.name.isdigit():
             yield folder / "cmdline"
 
 
@@ -472,17 +471,17 @@ def test_a_gang_knows_its_ranks_and_addresses(runs: Runs) -> None:
 
 def test_one_rank_that_fails_ends_the_gang_with_its_code(runs: Runs, tmp_path: Path) -> None:
     order = runs.start(
-        f"echo x >> {tmp_path}/up; until [ $(cat {tmp_path}/up | wc -l) = 2 ]; do :; done; "
+        f"echo x >> {tmp_path}/up; until [ $(cat {tmp_path}/up | wc -l) = 2 ]; do {PAUSE}; done; "
         f'[ "$NODE_RANK" = 1 ] && exit 9; {FOR_EVER}',
         nodes=2,
     )
     assert runs.ended(order) == 9
-    wait_for(lambda: not marked(order.run), "the other rank to end", seconds=runs.engine.patience_seconds)
+    wait_for(lambda: not marked(order.run), "the other rank to end")
     assert runs.until(order, "ended", "absent").seen == "ended" or runs.engine.forgets
 
 
 def test_a_dead_node_is_reported_and_replaced(runs: Runs, tmp_path: Path) -> None:
-    until_gate = f"until [ -e {tmp_path}/gate ]; do read -t 0.05 <> <(:); done; true"
+    until_gate = f"until [ -e {tmp_path}/gate ]; do {PAUSE}; done; true"
     script = f"echo $ARGOSY_ATTEMPT >> {tmp_path}/up-$NODE_RANK; {until_gate}"
     order = runs.start(script, nodes=2, placement=KEEP, secrets={"TOKEN": "abc"})
     for rank in range(2):
@@ -491,7 +490,6 @@ def test_a_dead_node_is_reported_and_replaced(runs: Runs, tmp_path: Path) -> Non
     runs.engine.kill_node(runs.driver, order.run, 1)
     lost = wait_for(
         lambda: [n for n in runs.see(order).nodes if n.state == "lost"], "the loss to be seen",
-        seconds=runs.engine.patience_seconds,
     )  # fmt: skip
     assert [n.rank for n in lost] == [1]
     seen = runs.see(order)
@@ -505,8 +503,7 @@ def test_a_dead_node_is_reported_and_replaced(runs: Runs, tmp_path: Path) -> Non
     replaced = order.model_copy(update={"avoid_nodes": (lost[0].node,)})
     runs.driver.replace_node(replaced, 1)
     runs.driver.replace_node(replaced, 1)
-    seconds = runs.engine.patience_seconds
-    wait_for(lambda: len((tmp_path / "up-1").read_text().split()) == 2, "the rank to begin again", seconds=seconds)
+    wait_for(lambda: len((tmp_path / "up-1").read_text().split()) == 2, "the rank to begin again")
     assert (tmp_path / "up-0").read_text() == "1\n", "the healthy node was not started again"
     (tmp_path / "gate").touch()
     assert runs.ended(order) == 0
@@ -549,11 +546,10 @@ def test_accelerators_in_use_are_not_free(runs: Runs, tmp_path: Path) -> None:
         return sum(node.free_accelerators for pool in pools for node in pool.nodes)
 
     pool = next(p.id for p in runs.driver.capacity() if (p.silicon or "").lower() == silicon.lower())
-    seconds = runs.engine.patience_seconds
-    before = wait_for(free, "accelerators to be free", seconds=seconds)
+    before = wait_for(free, "accelerators to be free")
     choice = {"silicon": silicon, "accelerators": 2.0}
     order = runs.start(f"echo $SKYPILOT_NUM_GPUS_PER_NODE > {tmp_path}/up; {FOR_EVER}", choice=choice, pool=pool)
     assert runs.file(tmp_path / "up").strip() == "2"
-    wait_for(lambda: free() == before - 2, "two fewer", seconds=seconds)
+    wait_for(lambda: free() == before - 2, "two fewer")
     runs.driver.stop(order.run, 0)
-    wait_for(lambda: free() == before, "all to be free again", seconds=seconds)
+    wait_for(lambda: free() == before, "all to be free again")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -74,7 +75,8 @@ def test_a_machine_that_dies_is_noticed_by_slurm_itself(runs: Runs, made: tuple[
     (node,) = runs.until(order, "running").nodes
     made[0].kill_machine(node.node)
     assert runs.see(order).seen == "running", "out of sight is not dead"
-    seen = wait_for(lambda: (s := runs.see(order)).seen == "ended" and s, "Slurm to notice", seconds=90)
+    with made[0].hurried(node_seconds=5):
+        seen = wait_for(lambda: (s := runs.see(order)).seen == "ended" and s, "Slurm to notice")
     assert seen
     assert seen.node_failed
     assert not seen.preempted
@@ -88,7 +90,7 @@ def test_a_controller_that_was_killed_comes_back_to_the_same_runs(
     runs.file(tmp_path / "up")
     # Slurm saves its state every few seconds, and ends jobs that it does not find there after a crash.
     state = made[0].folder / "state" / "job_state"
-    wait_for(lambda: state.exists() and order.run.encode() in state.read_bytes(), "Slurm to save its state", seconds=30)
+    wait_for(lambda: state.exists() and order.run.encode() in state.read_bytes(), "Slurm to save its state")
     made[0].end("slurmctld", signal.SIGKILL)
     assert runs.driver.exit_record(order.run) is None
     made[0].start_controller()
@@ -113,13 +115,14 @@ def test_a_wrapper_that_was_killed_leaves_slurms_word(runs: Runs, tmp_path: Path
 
 def test_preempted_work_is_reported_as_taken_away(runs: Runs, made: tuple[Cluster, Path], tmp_path: Path) -> None:
     made[0].wait_idle()
-    wait_for(lambda: set(made[0].states().values()) == {"idle"}, "an empty cluster", seconds=40)
-    order = runs.start(f"echo > {tmp_path}/up; trap '' TERM; {FOR_EVER}", nodes=4, choice={"cpus": 16.0})
+    wait_for(lambda: set(made[0].states().values()) == {"idle"}, "an empty cluster")
+    order = runs.start(f"trap '' TERM; echo > {tmp_path}/up; {FOR_EVER}", nodes=4, choice={"cpus": 16.0})
     runs.file(tmp_path / "up")
     script = tmp_path / "urgent.sh"
     script.write_text("#!/bin/sh\ntrue\n")
-    made[0].ask("sbatch", "--partition=urgent", "--nodes=4", "--exclusive", f"--output={tmp_path}/out", str(script))
-    seen = runs.until(order, "ended")
+    with made[0].hurried(kill_seconds=3):
+        made[0].ask("sbatch", "--partition=urgent", "--nodes=4", "--exclusive", f"--output={tmp_path}/out", str(script))
+        seen = runs.until(order, "ended")
     assert (seen.preempted, seen.ended_by) == (True, None)
 
 
@@ -132,8 +135,9 @@ def test_what_a_person_cancelled_is_told_from_a_failure(
     runs.file(tmp_path / "up")
     driver = runs.driver
     assert isinstance(driver, slurm.Driver)
-    made[0].ask("scancel", driver._submitted(order.run) or "")
-    seen = runs.until(order, "ended")
+    with made[0].hurried(kill_seconds=3) if deaf else nullcontext():
+        made[0].ask("scancel", driver._submitted(order.run) or "")
+        seen = runs.until(order, "ended")
     assert (seen.ended_by, seen.preempted, seen.node_failed) == ("operator", False, False)
     assert (driver.exit_record(order.run) is None) == deaf
     assert "CANCELLED" in seen.message
@@ -192,7 +196,7 @@ def test_a_run_that_waits_is_queued_and_leaves_the_queue_when_stopped(runs: Runs
     first = runs.start(f"echo > {tmp_path}/up; {FOR_EVER}", nodes=4, choice={"cpus": 16.0})
     runs.file(tmp_path / "up")
     second = runs.start(f"touch {tmp_path}/ran", nodes=4, choice={"cpus": 16.0})
-    seen = wait_for(lambda: "Resources" in (s := runs.see(second)).message and s, "a reason", seconds=40)
+    seen = wait_for(lambda: "Resources" in (s := runs.see(second)).message and s, "a reason")
     assert seen
     assert seen.seen == "queued"
     runs.driver.stop(second.run, 10)

@@ -39,7 +39,7 @@ def argosy(*arguments: object, **environment: str) -> subprocess.CompletedProces
     """The command in a process of its own."""
     return subprocess.run(
         [*COMMAND, *map(str, arguments)],
-        capture_output=True, text=True, timeout=120, check=False, env=os.environ | environment, cwd=ROOT,
+        capture_output=True, text=True, timeout=600, check=False, env=os.environ | environment, cwd=ROOT,
     )  # fmt: skip
 
 
@@ -72,7 +72,7 @@ def interrupted(step: str, *arguments: object) -> subprocess.CompletedProcess[st
     """The command, with Ctrl-C pressed as a step of the solve begins. No clock decides when that is."""
     return subprocess.run(
         [sys.executable, "-c", INTERRUPTED, step, *map(str, arguments)],
-        capture_output=True, text=True, timeout=120, check=False, cwd=ROOT,
+        capture_output=True, text=True, timeout=600, check=False, cwd=ROOT,
     )  # fmt: skip
 
 
@@ -196,7 +196,7 @@ def test_two_runs_may_write_one_report_at_once(tmp_path: Path) -> None:
     ]
     runs = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT) for _ in range(2)]
     for run in runs:
-        _, errors = run.communicate(timeout=120)
+        _, errors = run.communicate(timeout=600)
         assert run.returncode == 0, errors
     assert report.read_text().rstrip().endswith("</html>")
     assert list(tmp_path.iterdir()) == [report]
@@ -259,7 +259,7 @@ def test_ctrl_c_twice_ends_at_once() -> None:
     )
     done = subprocess.run(
         [sys.executable, "-c", code, "rounding", "plan", str(STARTUP), "--scenarios", "1", *ALONE],
-        capture_output=True, text=True, timeout=120, check=False, cwd=ROOT,
+        capture_output=True, text=True, timeout=600, check=False, cwd=ROOT,
     )  # fmt: skip
     assert done.returncode == 128 + signal.SIGINT
     assert "Traceback" not in done.stderr

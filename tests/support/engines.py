@@ -34,8 +34,6 @@ class Engine:
     """While it is open the engine cannot be asked."""
     kill_node: Callable[[Driver, str, int], None]
     """The machine under one rank dies with all that runs on it."""
-    patience_seconds: float = 20.0
-    """How long its slowest step takes on a busy machine."""
     nodes: int = 3
     """Largest gang."""
     replaces: bool = True
@@ -104,7 +102,7 @@ class Runs:
             seen = self.see(order)
             return seen if seen.seen in states else None
 
-        return wait_for(look, f"{order.run} to be {states}", seconds=self.engine.patience_seconds)  # type: ignore[return-value]
+        return wait_for(look, f"{order.run} to be {states}")  # type: ignore[return-value]
 
     def file(self, path: Path, text: str = "") -> str:
         """The content of a file that the work writes, once it has what is looked for."""
@@ -113,12 +111,11 @@ class Runs:
             found = path.read_text() if path.exists() else ""
             return found if found and text in found else ""
 
-        return wait_for(look, f"{path.name} with {text!r}", seconds=self.engine.patience_seconds)
+        return wait_for(look, f"{path.name} with {text!r}")
 
     def ended(self, order: Order) -> int:
         """The exit code of the record, once there is one."""
-        seconds = self.engine.patience_seconds
-        record = wait_for(lambda: self.driver.exit_record(order.run), f"the record of {order.run}", seconds=seconds)
+        record = wait_for(lambda: self.driver.exit_record(order.run), f"the record of {order.run}")
         assert record is not None
         assert (record.run, record.job, record.epoch) == (order.run, order.job, order.epoch)
         return record.exit_code
@@ -135,7 +132,7 @@ class Runs:
             held = {resource.run for resource in self.driver.list_by_tag()}
             return not held.intersection(self.started)
 
-        wait_for(gone, "everything to be gone", seconds=self.engine.patience_seconds)
+        wait_for(gone, "everything to be gone")
 
 
 def marked(run: str) -> list[int]:

@@ -6,7 +6,6 @@ import json
 import os
 import random
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -15,6 +14,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
+
+from tests.support.ports import free_ports
 
 from argosy.cli.client import Client
 from argosy.clock import SystemClock
@@ -45,15 +46,15 @@ class Found:
 class Server:
     """`argosy up` on a data folder, which is killed and started again at one address."""
 
-    def __init__(self, folder: Path, *, store: str = "", runs: Path | None = None) -> None:
+    def __init__(self, folder: Path, *, store: str = "", runs: Path | None = None, lease_seconds: float = 2.0) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder, self.pid = folder, 0
         self.data = folder / "data"
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            port = probe.getsockname()[1]
+        (port,) = free_ports(1)
         self.address = f"http://127.0.0.1:{port}"
         local = {"kind": "local", "folder": str(runs or folder / "runs"), "cpus": 64.0, "memory_gib": 64.0}
-        rules = {"lease_seconds": 2.0, "sweep_seconds": 2.0, "orphan_grace_seconds": 5.0, "record_grace_seconds": 2.0}
+        rules = {"sweep_seconds": 2.0, "orphan_grace_seconds": 5.0, "record_grace_seconds": 2.0}
+        rules["lease_seconds"] = lease_seconds
         config = folder / "config.yaml"
         config.write_text(json.dumps({"drivers": {"local": {**local, "poll_seconds": 0.2}}, "rules": rules}))
         command = [sys.executable, "-W", "ignore", "-m", "tests.support.server"]
@@ -75,7 +76,7 @@ class Server:
             self.kill()
         assert self.parent.stdin is not None
         self.parent.stdin.close()
-        self.parent.wait(30)
+        self.parent.wait(180)
         assert self.parent.stdout is not None
         self.parent.stdout.close()
 
@@ -90,7 +91,12 @@ class Server:
         os.kill(self.pid, signal.SIGKILL)
         self.pid = 0
 
-    def ask(self, key: str, run: str, *, seconds: float = 120.0) -> str | None:
+    def looks(self) -> int:
+        """How often it has looked since it began."""
+        text = Client(self.address, (self.data / "key").read_text()).call("GET", "/metrics")
+        return int(next(line for line in text.splitlines() if line.startswith("argosy_tick_seconds_count ")).split()[1])
+
+    def ask(self, key: str, run: str, *, seconds: float = 240.0) -> str | None:
         """Submit until it is acknowledged, however often the server dies meanwhile; None when the time is over."""
         task = {"name": key, "run": run, "choices": [{"cpus": 0.01}]}
         until = time.monotonic() + seconds
@@ -144,11 +150,11 @@ def kill_often(folder: Path, kills: int, *, seed: int, store: str = "", jobs_per
         finally:
             stop.set()
             for loader in loaders:
-                loader.join(130)
+                loader.join(250)
         release.touch()
         kept = Store(store or f"sqlite:///{server.data / 'store.db'}", SystemClock())
         try:
-            until = time.monotonic() + 120
+            until = time.monotonic() + 240
             while kept.open_jobs() and time.monotonic() < until:
                 threading.Event().wait(0.2)
             jobs, _ = kept.jobs(limit=None)
@@ -163,7 +169,7 @@ def kill_often(folder: Path, kills: int, *, seed: int, store: str = "", jobs_per
     return found
 
 
-def judge(found: Found) -> None:
+def judge(found: Found, *, recovery_seconds: float) -> None:
     """What must be so after any number of kills."""
     assert found.problems == ()
     assert set(found.statuses) == {"SUCCEEDED"}, found.statuses
@@ -171,4 +177,4 @@ def judge(found: Found) -> None:
     assert {key: number for key, number in found.done.items() if number != 1} == {}, "run twice to completion"
     assert set(found.done) == found.asked
     assert len(found.begun) == sum(found.begun.values()) == LONG_JOBS, "long work was disturbed"
-    assert max(found.recovery_seconds) < 5.0, found.recovery_seconds
+    assert max(found.recovery_seconds) < recovery_seconds, found.recovery_seconds

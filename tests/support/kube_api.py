@@ -7,6 +7,7 @@ Kueue as their documentation describes them.
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import shutil
@@ -46,6 +47,8 @@ class KubeServer:
         self.requests: list[tuple[str, str]] = []
         self.failures: list[int] = []
         """Statuses that the next requests are answered with; 0 cuts the connection."""
+        self.away: Iterator[int] | None = None
+        """While it is set, every request fails with its next status, whoever asks: pods ask too."""
         self.hold_queue = False
         """Whether Kueue admits nothing."""
         self.version = 0
@@ -247,9 +250,14 @@ class KubeServer:
                 self.reconcile(pod["job"])
             return
         process.send_signal(signal.SIGTERM)
-        timer = threading.Timer(grace, self.kill, (process.pid,))
+        timer = threading.Timer(grace, self.force, (process,))
         timer.daemon = True
         timer.start()
+
+    def force(self, process: subprocess.Popen[bytes]) -> None:
+        """End what has not ended; the number of a process that has may be another's by now."""
+        if process.poll() is None:
+            self.kill(process.pid)
 
     def kill(self, pid: int) -> None:
         wrapper.send([*wrapper.descendants(pid), pid], signal.SIGKILL)
@@ -289,6 +297,8 @@ class KubeServer:
                 with cluster.lock:
                     cluster.requests.append((self.command, self.path))
                     failure = cluster.failures.pop(0) if cluster.failures else None
+                    if cluster.away is not None:
+                        failure = next(cluster.away)
                 if self.headers.get("Authorization") != f"Bearer {TOKEN}":
                     failure = 401
                 if failure == 0:
@@ -322,7 +332,7 @@ class KubeServer:
             if process.poll() is None:
                 self.kill(process.pid)
         for thread in self.threads:
-            thread.join(10)
+            thread.join(180)
 
 
 def selected(thing: Object, selector: str) -> bool:
@@ -352,7 +362,7 @@ def settings_of(server: KubeServer, folder: Path, **more: Any) -> kubernetes.Set
     host, port = server.address
     return kubernetes.Settings(
         image="python:3.12", server=f"http://{host}:{port}", token_file=str(token), poll_seconds=0.2,
-        silicon={"NVIDIA-H100-80GB-HBM3": "H100"}, timeout_seconds=10.0, **more,
+        silicon={"NVIDIA-H100-80GB-HBM3": "H100"}, timeout_seconds=120.0, **more,
     )  # fmt: skip
 
 
@@ -366,12 +376,12 @@ def kube_engine(folder: Path) -> Iterator[Engine]:
         @contextmanager
         def unreachable() -> Iterator[None]:
             with server.lock:
-                server.failures += [503, 0, 500, 429, 503, 503, 503, 503]
+                server.away = itertools.cycle([503, 0, 500, 429])
             try:
                 yield
             finally:
                 with server.lock:
-                    server.failures.clear()
+                    server.away = None
 
         try:
             yield Engine(

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.support.engines import Engine, lacks
-from tests.support.slurm import free_ports
+from tests.support.ports import free_ports
 from tests.support.waiting import wait_for
 
 from argosy.clock import SystemClock
@@ -52,15 +52,15 @@ def ray_engine(folder: Path) -> Iterator[Engine]:
             stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
         )  # fmt: skip
     settings = ray.Settings(
-        address=address, folder=str(folder / "runs"), strategy="PACK", poll_seconds=0.2,
+        address=address, folder=str(folder / "runs"), strategy="PACK", poll_seconds=0.2, timeout_seconds=120.0,
         python=str(programs / "python"), environment={**QUIET},
     )  # fmt: skip
 
     def up() -> bool:
         assert head.poll() is None, (home / "head.out").read_text()
         try:
-            ask("GET", f"{address}/api/jobs/", timeout_seconds=5)
-            status = ask("GET", f"{address}/api/cluster_status", timeout_seconds=5)[1]
+            ask("GET", f"{address}/api/jobs/", timeout_seconds=30)
+            status = ask("GET", f"{address}/api/cluster_status", timeout_seconds=30)[1]
             return bool(status["data"]["clusterStatus"]["loadMetricsReport"]["usageByNode"])
         except (OutsideError, KeyError, TypeError):
             return False
@@ -76,7 +76,7 @@ def ray_engine(folder: Path) -> Iterator[Engine]:
 
     nowhere = settings.model_copy(update={"address": f"http://127.0.0.1:{free_ports(1)[0]}"})
     try:
-        wait_for(up, "Ray's head", seconds=90)
+        wait_for(up, "Ray's head")
         yield Engine(
             name="ray",
             pool="ray",
@@ -84,7 +84,6 @@ def ray_engine(folder: Path) -> Iterator[Engine]:
             unreachable=unreachable,
             impatient=lambda: ray.Driver(nowhere, SystemClock()),
             kill_node=kill_node,
-            patience_seconds=60.0,
             nodes=2,
             replaces=False,
             answers_alone=frozenset({"exit_record", "fence", "logs"}),

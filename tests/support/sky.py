@@ -71,7 +71,8 @@ class FakeSky:
 
     def end(self, cluster: str) -> None:
         for process in self.processes[cluster]:
-            wrapper.send(marked(self.tasks[cluster]["envs"]["ARGOSY_RUN"]), signal.SIGKILL)
+            while left := marked(self.tasks[cluster]["envs"]["ARGOSY_RUN"]):  # what dies may have started another
+                wrapper.send(left, signal.SIGKILL)
             process.wait()
 
     def down(self, cluster: str) -> None:

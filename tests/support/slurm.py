@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.support.engines import Engine, lacks
+from tests.support.ports import free_ports
 from tests.support.waiting import wait_for
 
 from argosy.clock import SystemClock
@@ -26,20 +27,14 @@ from argosy.run.drivers import slurm
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scancel", "scontrol", "srun")
 NODES = ("n1", "n2", "n3", "n4")
+# How long a node may be silent before its work is given up, and how long work may take to end before it is killed. On
+# a busy machine both happen to what is well; only tests of just that are in a hurry, for as long as they need to be.
+PATIENT = (120, 60)
 
 
 def program(name: str) -> str | None:
     """A program's path; daemons are not always on the path of a user."""
     return shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/local/sbin:/sbin")
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports of loopback that nobody listens on now."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [int(made.getsockname()[1]) for made in sockets]
-    for made in sockets:
-        made.close()
-    return ports
 
 
 class Cluster:
@@ -51,6 +46,7 @@ class Cluster:
         for name in ("state", "log", *(f"spool-{node}" for node in NODES)):
             (folder / name).mkdir(parents=True)
         self.ports = free_ports(len(NODES) + 1)
+        self.node_seconds, self.kill_seconds = PATIENT
 
     def write(self) -> None:
         """The configuration."""
@@ -84,13 +80,13 @@ class Cluster:
             "AccountingStorageType=accounting_storage/none",
             "GresTypes=gpu",
             "ReturnToService=2",
-            "SlurmdTimeout=5",
-            "SlurmctldTimeout=5",
+            f"SlurmdTimeout={self.node_seconds}",
+            "SlurmctldTimeout=60",
             "InactiveLimit=0",
-            "KillWait=3",
+            f"KillWait={self.kill_seconds}",
             "MinJobAge=300",
             "CompleteWait=0",
-            "MessageTimeout=10",
+            "MessageTimeout=60",
             "HealthCheckInterval=0",
         ]
         for node, port in zip(NODES, ports[1:], strict=True):
@@ -104,6 +100,8 @@ class Cluster:
         self.conf.write_text("\n".join(lines) + "\n")
         # Slurm wants a device file for each; nothing here opens them.
         for number in range(4):
+            if (folder / f"h100-{number}").exists():
+                continue
             os.mknod(folder / f"h100-{number}", 0o600 | stat.S_IFCHR, os.makedev(1, 3))
         (folder / "gres.conf").write_text(f"NodeName=n[1-3] Name=gpu Type=h100 File={folder}/h100-[0-3]\n")
 
@@ -112,7 +110,7 @@ class Cluster:
         path = program(command[0])
         assert path is not None
         return subprocess.run(
-            [path, *command[1:]], env=self.environment(), capture_output=True, text=True, timeout=60, check=False
+            [path, *command[1:]], env=self.environment(), capture_output=True, text=True, timeout=180, check=False
         )
 
     def ask(self, *command: str) -> str:
@@ -138,10 +136,23 @@ class Cluster:
         daemon = self.daemons.pop(name)
         daemon.send_signal(number)
         try:
-            daemon.wait(20)
+            daemon.wait(60)
         except subprocess.TimeoutExpired:
             daemon.kill()
             daemon.wait()
+
+    @contextmanager
+    def hurried(self, *, node_seconds: int = PATIENT[0], kill_seconds: int = PATIENT[1]) -> Iterator[None]:
+        """Less patience for a while."""
+        self.node_seconds, self.kill_seconds = node_seconds, kill_seconds
+        try:
+            self.write()
+            self.ask("scontrol", "reconfigure")
+            yield
+        finally:
+            self.node_seconds, self.kill_seconds = PATIENT
+            self.write()
+            self.ask("scontrol", "reconfigure")
 
     def start_munge(self) -> None:
         key = self.folder / "munge.key"
@@ -151,7 +162,7 @@ class Cluster:
         options = (("socket", "munge.socket"), ("pid-file", "munged.pid"), ("log-file", "log/munged.log"))
         words = [f"--{name}={self.folder}/{value}" for name, value in (*options, ("seed-file", "munge.seed"))]
         self.launch("munged", "munged", "--foreground", "--force", f"--key-file={key}", *words)
-        wait_for((self.folder / "munge.socket").exists, "munged", seconds=20)
+        wait_for((self.folder / "munge.socket").exists, "munged")
 
     def start_controller(self) -> None:
         self.launch("slurmctld", "slurmctld", "-D", "-f", str(self.conf))
@@ -173,7 +184,7 @@ class Cluster:
             states = self.states()
             return len(states) == len(NODES) and all(s in ("idle", "mixed", "allocated") for s in states.values())
 
-        wait_for(ready, "all nodes to be ready", seconds=20)
+        wait_for(ready, "all nodes to be ready")
 
     def kill_machine(self, node: str) -> None:
         """A machine dies: its slurmd, its step daemons and everything below them, at once."""
@@ -236,7 +247,7 @@ def slurm_engine(folder: Path) -> Iterator[Engine]:
 def engine_of(made: Cluster, folder: Path) -> Engine:
     """The cluster as an engine for the laws."""
     settings = slurm.Settings(
-        folder=str(folder / "runs"), conf=str(made.conf), partition="main", poll_seconds=0.2, timeout_seconds=20.0
+        folder=str(folder / "runs"), conf=str(made.conf), partition="main", poll_seconds=0.2, timeout_seconds=120.0
     )
 
     @contextmanager
@@ -270,7 +281,6 @@ def engine_of(made: Cluster, folder: Path) -> Engine:
         kill_node=kill_node,
         repair=repair,
         impatient=lambda: slurm.Driver(settings.model_copy(update={"timeout_seconds": 0.5}), SystemClock()),
-        patience_seconds=40.0,
         answers_alone=frozenset({"exit_record", "fence", "logs"}),
         folders=lambda: [folder],
     )

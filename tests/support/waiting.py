@@ -8,9 +8,11 @@ from collections.abc import Callable
 from typing import TypeVar
 
 T = TypeVar("T")
+PATIENCE_SECONDS = 180.0
+"""Longest wait for what must come. It costs only where it does not, so it is for the busiest machine there is."""
 
 
-def wait_for(look: Callable[[], T], what: str, *, seconds: float = 20.0) -> T:
+def wait_for(look: Callable[[], T], what: str, *, seconds: float = PATIENCE_SECONDS) -> T:
     """The first true answer; AssertionError that says what was waited for when there is none in time."""
     until = time.monotonic() + seconds
     while True:

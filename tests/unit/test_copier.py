@@ -28,7 +28,7 @@ def folders(tmp_path: Path) -> dict[str, str]:
 
 def made(copier: FolderCopier | CommandCopier, copy: Copy) -> Progress:
     copier.begin(copy)
-    copier.wait(copy.id, 30.0)
+    copier.wait(copy.id, 180.0)
     return copier.look(copy)
 
 
@@ -83,9 +83,9 @@ def test_a_command_copies_and_tells_why_it_does_not(folders: dict[str, str], tmp
     program = tmp_path / "copy.py"
     program.write_text("import shutil, sys\nshutil.copytree(sys.argv[1], sys.argv[2], dirs_exist_ok=True)\n")
     command = f"{sys.executable} {program} {{source}} {{target}}"
-    done = made(CommandCopier(command, folders, seconds=60.0), ordered())
+    done = made(CommandCopier(command, folders, seconds=180.0), ordered())
     assert (done.state, (tmp_path / "b" / "d" / "deep" / "x").read_text()) == ("done", "x")
-    failed = made(CommandCopier(command, folders, seconds=60.0), ordered(dataset="none"))
+    failed = made(CommandCopier(command, folders, seconds=180.0), ordered(dataset="none"))
     assert (failed.state, "ended with 1" in failed.message) == ("failed", True)
-    away = made(CommandCopier(command, {"a": folders["a"]}, seconds=60.0), ordered())
+    away = made(CommandCopier(command, {"a": folders["a"]}, seconds=180.0), ordered())
     assert "no place is known for data in b" in away.message

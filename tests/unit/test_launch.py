@@ -116,11 +116,12 @@ def test_nothing_there(home: Path) -> None:
 
 
 def test_detach_list_cancel(home: Path) -> None:
-    task(home, "name: long\nrun: |\n  trap 'echo ended; exit 3' TERM\n  echo begun\n  sleep 60 & wait\n")
+    task(home, "name: long\nrun: |\n  trap 'echo ended; exit 3' TERM\n  echo begun\n  sleep 3600 & wait\n")
     name = argosy("launch", "t.yaml", "--detach").stdout.strip()
     assert name.count("\n") == 0
     (job,) = listed()
     assert (job["id"], job["status"]) == (name, "RUNNING")
+    wait_for(lambda: "begun" in argosy("logs", name).stdout, "its first line, which comes after the trap")
     assert "long" in argosy("ps").stdout
     assert argosy("queue").stdout == "nothing waits\n"
     argosy("cancel", name, "nothing", code=2)
@@ -133,11 +134,11 @@ def test_detach_list_cancel(home: Path) -> None:
 
 
 def test_apply_is_once(home: Path) -> None:
-    task(home, "name: svc\nrun: sleep 60\n")
+    task(home, "name: svc\nrun: sleep 3600\n")
     first = json.loads(argosy("apply", "t.yaml", "--json").stdout)
     assert first["status"] == "started"
     assert json.loads(argosy("apply", "t.yaml", "--json").stdout)["job"]["id"] == first["job"]["id"]
-    task(home, "name: svc\nrun: sleep 61\n")
+    task(home, "name: svc\nrun: sleep 3601\n")
     differs = json.loads(argosy("apply", "t.yaml", "--json", code=1).stdout)
     assert (differs["status"], differs["would_replace"]) == ("differs", [first["job"]["id"]])
     assert len(listed()) == 1
@@ -215,7 +216,7 @@ class Up:
             self.process.terminate()
         assert self.process.stdout is not None
         self.process.stdout.close()
-        return self.process.wait(20)
+        return self.process.wait(180)
 
 
 Servers = Callable[[Path], Up]
@@ -251,11 +252,11 @@ def test_a_server_survives_being_killed(data: Path, home: Path, servers: Servers
     wait_for((home / "2").exists, "the job to run")
     up.end(kill=True)
     again = servers(data)
-    out, _ = client.communicate(timeout=60)
+    out, _ = client.communicate(timeout=300)
     assert (client.returncode, out) == (0, "".join(f"line {i}\n" for i in range(1, 7)))
     (job,) = listed()
     assert (job["status"], job["epoch"]) == ("SUCCEEDED", 1)
-    second = subprocess.run([ARGOSY, "up"], capture_output=True, text=True, check=False, timeout=60)
+    second = subprocess.run([ARGOSY, "up"], capture_output=True, text=True, check=False, timeout=180)
     assert second.returncode == 3
     assert again.address in second.stderr
     assert again.end() == 0

@@ -21,6 +21,7 @@ from argosy.model.job import Job, Run
 from argosy.model.link import Link
 from argosy.model.region import Region
 from argosy.model.task import Checkpoint, PlacementRules, Task
+from argosy.run import wrapper
 from argosy.run.copier import FolderCopier
 from argosy.run.drivers.local import Driver, Settings
 from argosy.run.rules import RunRules
@@ -84,7 +85,7 @@ class Site:
             self.control.look()
             return self.store.job(job.id).status in statuses
 
-        wait_for(there, f"{job.id} to be {statuses}", seconds=60)
+        wait_for(there, f"{job.id} to be {statuses}")
         return self.store.job(job.id)
 
     def log(self, run: Run) -> str:
@@ -101,10 +102,9 @@ def root(tmp_path: Path) -> Iterator[Path]:
     (tmp_path / "work" / "work.py").write_text(WORK)
     yield tmp_path
     for state in tmp_path.glob("*/runs/*/0.json"):
-        try:
-            os.kill(json.loads(state.read_text())["pid"], signal.SIGKILL)
-        except ProcessLookupError:
-            continue
+        wrapped = json.loads(state.read_text())
+        if wrapper.process_start(wrapped["pid"]) == wrapped["start"]:  # the number may be another's by now
+            wrapper.send([wrapped["pid"]], signal.SIGKILL)
 
 
 def killed_midway(site: Site) -> Job:
@@ -119,7 +119,7 @@ def killed_midway(site: Site) -> Job:
         site.control.look()
         return "torn" in site.log(run)
 
-    wait_for(torn, "the third checkpoint to be begun", seconds=60)
+    wait_for(torn, "the third checkpoint to be begun")
     site.store.cordon("here/east")
     state = json.loads((site.root / "east" / "runs" / run.id / "0.json").read_text())
     os.kill(state["pid"], signal.SIGKILL)
@@ -159,7 +159,7 @@ def test_r12_a_missing_price_is_told_with_its_link_and_nothing_starts(root: Path
         site.control.look()
         return "LinkMissing" in site.store.job(job.id).message
 
-    wait_for(told, "the link to be named", seconds=60)
+    wait_for(told, "the link to be named")
     message = site.store.job(job.id).message
     assert "no link has a price for data from here/east to here/west" in message
     assert len(site.store.runs(job.id)) == 1
@@ -214,7 +214,7 @@ def test_r13_a_copy_that_fails_is_tried_again_and_says_why(root: Path) -> None:
         site.control.look()
         return "holds something else" in site.store.job(job.id).message
 
-    wait_for(failed, "the copy to fail", seconds=60)
+    wait_for(failed, "the copy to fail")
     assert (root / "data" / "west" / "corpus" / "part").read_text() == "another's"
     (root / "data" / "west" / "corpus" / "part").unlink()
     (root / "data" / "west" / "corpus").rmdir()

@@ -213,7 +213,9 @@ def test_cut_off_anywhere_the_next_pass_goes_on(place: Place, monkeypatch: pytes
 
 def test_a_wrapper_whose_run_was_cleared_away_ends_its_work(place: Place, tmp_path: Path) -> None:
     """It was thought lost, and what fenced it is gone with the rest: it must neither go on nor commit."""
-    job = place.run(f"trap 'echo ended > {tmp_path}/ended; exit' TERM; touch {tmp_path}/up; sleep 60 & wait", "RUNNING")
+    job = place.run(
+        f"trap 'echo ended > {tmp_path}/ended; exit' TERM; touch {tmp_path}/up; sleep 999 & wait", "RUNNING"
+    )
     wait_for((tmp_path / "up").exists, "the work")
     folder = place.driver.folders.run(f"{job}-1")
     folder.rename(tmp_path / "away")
@@ -240,6 +242,6 @@ def test_a_thread_of_its_own_looks_while_it_leads(place: Place) -> None:
     assert place.kept() != set()
     leads = True
     wait_for(lambda: not place.kept(), "the files to go")
-    cleaner.stop()
+    cleaner.stop(180)
     assert cleaner.thread is not None
     assert not cleaner.thread.is_alive()

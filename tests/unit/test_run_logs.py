@@ -142,7 +142,7 @@ def test_work_that_prints_without_end_fills_no_disk(runs: Runs, tmp_path: Path) 
 
 
 def test_both_outputs_come_in_the_order_that_they_were_printed_in(runs: Runs) -> None:
-    order = runs.start("for i in 1 2 3; do echo out $i; echo err $i >&2; done; (sleep 60; echo never) & echo end")
+    order = runs.start("for i in 1 2 3; do echo out $i; echo err $i >&2; done; (sleep 3600; echo never) & echo end")
     assert runs.ended(order) == 0
     wait_for(lambda: "end" in runs.text(order), "the log")
     assert runs.text(order).splitlines() == [
