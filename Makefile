@@ -18,8 +18,8 @@ check: setup ## Style, types and import direction
 	@uv=$(UV) && "$$uv" run --frozen ruff check . && "$$uv" run --frozen ruff format --check . \
 	  && "$$uv" run --frozen mypy && "$$uv" run --frozen lint-imports
 
-test: check ## All tests, in two halves side by side, fast ones first
-	@uv=$(UV) && "$$uv" run --frozen python tests/both_halves.py
+test: check ## All tests, fast ones first
+	@uv=$(UV) && "$$uv" run --frozen pytest
 
 test-free: setup ## The property tests once more, on examples that nobody has tried before
 	@uv=$(UV) && "$$uv" run --frozen pytest --hypothesis-profile=free -m "not slow" tests/laws tests/unit tests/against

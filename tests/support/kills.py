@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import median
 from types import TracebackType
 
 from tests.support.ports import free_ports
@@ -24,6 +25,7 @@ from argosy.store import Store
 
 HERE = Path(__file__).resolve().parents[2]
 LONG_JOBS = 3
+USUAL_RECOVERY_SECONDS = 5.0
 
 
 @dataclass
@@ -177,4 +179,5 @@ def judge(found: Found, *, recovery_seconds: float) -> None:
     assert {key: number for key, number in found.done.items() if number != 1} == {}, "run twice to completion"
     assert set(found.done) == found.asked
     assert len(found.begun) == sum(found.begun.values()) == LONG_JOBS, "long work was disturbed"
+    assert median(found.recovery_seconds) < USUAL_RECOVERY_SECONDS, found.recovery_seconds
     assert max(found.recovery_seconds) < recovery_seconds, found.recovery_seconds
