@@ -13,8 +13,8 @@ import pytest
 from tests.support.kills import judge, kill_often
 
 ON_SQLITE, ON_POSTGRESQL = (int(part) for part in os.environ.get("ARGOSY_KILLS", "50,10").split(","))
-# Usually it must be back in five seconds anywhere, and always on a machine that does nothing else, as it is asked for with
-# ARGOSY_KILLS. One start of many may have to wait for a machine that is busy.
+# Usually it must be back in five seconds anywhere; always where nothing else runs, as ARGOSY_KILLS says. One
+# start of many may have to wait for a machine that is busy.
 RECOVERY_SECONDS = 5.0 if "ARGOSY_KILLS" in os.environ else 60.0
 
 

@@ -31,7 +31,7 @@ from argosy.store.rows import to_text
 HERE = Path(__file__).resolve().parents[2]
 SUBMITS = """
 import sys
-from argosy.clock import Clock, SystemClock
+from argosy.clock import SystemClock
 from argosy.model.task import Task
 from argosy.store import NewJob, Store
 store = Store(sys.argv[1], SystemClock())
@@ -42,7 +42,7 @@ while True:
 """
 HOLDS = """
 import sys
-from argosy.clock import Clock, SystemClock
+from argosy.clock import SystemClock
 from argosy.errors import OutsideError
 from argosy.model.task import Task
 from argosy.store import NewJob, Store
