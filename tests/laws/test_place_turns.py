@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from itertools import product
+from typing import Any
 
 import linopy
 import pytest
@@ -11,7 +12,9 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from tests.unit.test_place_value import ask, pool, world
 
+from argosy.control import turns
 from argosy.control.turns import FAIR, Turns
+from argosy.errors import CheckFailed, SolverError
 from argosy.model.placement import Placement
 from argosy.model.snapshot import Objective, PlaceAsk, PoolState, Snapshot
 from argosy.place import place
@@ -216,3 +219,20 @@ def test_P4_9_money_decides_only_between_equals() -> None:
     )
     made = turn(seen, place(seen, objective="max_min"), {"a": 1.0})
     assert [row.pool for row in made.assignments] == ["cheap"]
+
+
+@pytest.mark.parametrize("why", [SolverError("no progress"), CheckFailed("P1.Z")])
+def test_P4_11_max_min_gives_the_shares_where_the_objective_cannot(
+    why: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuses(seen: Snapshot, *, objective: Objective, **more: Any) -> Placement:
+        if objective != "max_min":
+            raise why
+        return place(seen, objective=objective, **more)
+
+    seen = world(ask("a", accelerators=1.0), ask("b", accelerators=1.0), pools=(pool("p", own_accelerators=1.0),))
+    monkeypatch.setattr(turns, "place", refuses)
+    runner = Rounds(seen, "makespan")
+    got = runner.go(16)
+    assert runner.turns.instead > 0
+    assert got["a"] == pytest.approx(0.5, abs=TURN_HOURS / 16)

@@ -9,10 +9,11 @@ Kept in memory only. Who loses it (a crash of control) starts with nothing owed:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from argosy.errors import SolverError
+from argosy.errors import CheckFailed, SolverError
 from argosy.model.placement import Placement
 from argosy.model.snapshot import Objective, PlaceAsk, Snapshot
 from argosy.place import place
@@ -28,6 +29,8 @@ _SEES: dict[Objective, frozenset[str]] = {
     "makespan": frozenset({"remaining_units"}),
 }
 """What each objective looks at, of what changes while an ask runs; the rest would only tell asks apart."""
+STEP_HOURS = 0.25
+"""Steps in which shares see work and time."""
 
 
 @dataclass(slots=True)
@@ -72,7 +75,7 @@ class Turns:
         )
         self.accounts: dict[str, Account] = {}
         self.instead = 0
-        """Times that max_min gave the shares, because some work could make no progress at all."""
+        """Times that max_min gave the shares: some work could make no progress at all, or a proof was not believed."""
         self.decisions = 0
         """Times that shares were decided."""
         self.worst_residual = 0.0
@@ -140,8 +143,9 @@ class Turns:
         objective: Objective = self.objective if ends else "max_min"
         try:
             found = place(seen, objective=objective, gap=self.gap, settings=self.settings)
-        except SolverError:
-            # Ratios of finish times and the makespan are infinite then, and nobody's share would be the better one.
+        except (SolverError, CheckFailed):
+            # Ratios of finish times and the makespan are infinite where somebody can make no progress; and a decision
+            # whose proof the recount does not believe is none. The shares of max_min are recounted like any other.
             self.instead += 1
             found = place(seen, objective="max_min", gap=self.gap, settings=self.settings)
         self.worst_residual = max(self.worst_residual, found.worst_residual)
@@ -163,7 +167,25 @@ def _waiting(snapshot: Snapshot, sees: frozenset[str]) -> Snapshot:
     }
     away = {name: value for name, value in bare.items() if name not in sees}
     asks = tuple(
-        ask if ask.units_per_hour is not None or not ask.preemptible else ask.model_copy(update=away)
+        ask
+        if ask.units_per_hour is not None or not ask.preemptible
+        else ask.model_copy(update=away | _rough(ask, sees))
         for ask in snapshot.asks
     )
     return snapshot.model_copy(update={"asks": asks})
+
+
+def _rough(ask: PlaceAsk, sees: frozenset[str]) -> dict[str, float]:
+    """What an objective looks at, in quarter hours: asks that are nearly alike are one class (P1.1), and work of a last
+    minute makes no program with numbers of all sizes."""
+    told: dict[str, float] = {}
+    if "remaining_units" in sees and ask.remaining_units is not None:
+        hours = max(1, math.ceil(ask.remaining_units / ask.accelerators / STEP_HOURS - 1e-9)) * STEP_HOURS
+        told["remaining_units"] = hours * ask.accelerators
+    if "attained_units" in sees:
+        told["attained_units"] = (
+            round(ask.attained_units / ask.accelerators / STEP_HOURS) * STEP_HOURS * ask.accelerators
+        )
+    if "elapsed_hours" in sees:
+        told["elapsed_hours"] = round(ask.elapsed_hours / STEP_HOURS) * STEP_HOURS
+    return told
