@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from argosy.errors import CheckFailed
 from argosy.place import sharing
-from argosy.place.sharing import fair_sharing
+from argosy.place.longest import longest_sharing
+from argosy.place.sharing import equal_speed, fair_sharing
 
 ONE = np.ones(1, dtype=np.int64)
 
@@ -122,3 +123,31 @@ def test_the_rest_goes_to_who_makes_the_most_of_it() -> None:
     full = fair_sharing(kind, rate, none, np.ones(2, dtype=np.int64), np.ones(2, dtype=np.int64), rest=True)
     assert full.t == pytest.approx(fair.t)
     assert full.per_ask() == pytest.approx(np.array([[0.0, 1.0], [1.0, 0.0]]), abs=1e-6)
+
+
+def test_an_ask_too_long_for_the_mix_of_its_class_is_a_class_of_its_own() -> None:
+    """P6.7: two fast chips and many slow ones; the long ask needs a fast one all the time, the short ones need none."""
+    kind, left, apart = np.zeros(21, dtype=np.int64), np.array([40.0] + [1.0] * 20), np.zeros(21, dtype=np.bool_)
+    rate, none = np.array([[4.0, 1.0]]), np.zeros((1, 1, 2))
+    done = longest_sharing(kind, left, rate, none, ONE, np.array([1, 2]), apart)
+    assert done.t == pytest.approx(1 / 10)
+    assert np.flatnonzero(apart).tolist() == [0]
+    assert done.count.tolist() == [20, 1]
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 100_000))
+def test_P6_7_few_classes_give_the_makespan_of_asks_one_by_one(seed: int) -> None:
+    """Also when the asks that were set apart before are no longer those that need it."""
+    chance = np.random.default_rng(seed)
+    kinds, chips, asks = chance.integers(1, 5), chance.integers(1, 4), int(chance.integers(1, 16))
+    size, capacity = chance.choice([1, 1, 2], kinds), chance.integers(2, 6, chips)
+    rate = chance.uniform(0.5, 4.0, (kinds, chips))
+    rate[:, 1:] *= chance.random((kinds, chips - 1)) > 0.2
+    beside = rate[:, None, :] * chance.uniform(0.2, 1.0, (kinds, kinds, chips))
+    kind, left = chance.integers(0, kinds, asks), chance.lognormal(0.0, 1.5, asks)
+    apart = chance.random(asks) < 0.1
+    done = longest_sharing(kind, left, rate, beside, size, capacity, apart)
+    weight = left / equal_speed(rate, size, capacity)[kind]
+    alone = fair_sharing(np.arange(asks), rate[kind], beside[np.ix_(kind, kind)], size[kind], capacity, weight=weight)
+    assert done.t == pytest.approx(alone.t, rel=1e-6)

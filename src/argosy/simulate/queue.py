@@ -28,7 +28,7 @@ from argosy.place.rounds import (
     run_the_rest,
 )
 from argosy.settings import Settings
-from argosy.simulate.shares import AGNOSTIC, BY_CLASS, FAIR, agnostic_shares, by_records, fair_shares
+from argosy.simulate.shares import AGNOSTIC, BY_CLASS, FAIR, agnostic_shares, by_records, fair_shares, longest_shares
 from argosy.simulate.turns import Turns
 
 COMPLETION: Final = "completion"
@@ -132,6 +132,8 @@ class Queue:
         self.kind_size = np.array([size for _, size in self.kinds], dtype=np.int64)
         self.beside = None if shared is None else self._beside(shared)
         self.attained = np.zeros(len(self.arrival))
+        self.apart = np.zeros(len(self.arrival), dtype=np.bool_)
+        """Asks that were classes of their own when shares were last decided (P6.7)."""
         self.price = np.zeros(len(self.chips))
         self.decisions = 0
 
@@ -195,6 +197,11 @@ class Queue:
             least_makespan_hours=None if self.beside is not None else self._least_makespan(),
         )
 
+    @property
+    def _longest(self) -> bool:
+        """Whether classes hold asks with more and less left (P6.7)."""
+        return self.objective == "makespan" and self.beside is not None
+
     def _least_makespan(self) -> float:
         with np.errstate(divide="ignore"):
             hours = self.steps[:, None] / self.rate[self.kind]
@@ -252,6 +259,13 @@ class Queue:
             turns.received, turns.age = np.zeros_like(turns.share), np.zeros(len(active))
         elif self.objective == AGNOSTIC:
             turns.begin(agnostic_shares(kind, self.rate, self.kind_size, self.capacity))
+        elif self._longest:
+            assert self.beside is not None
+            apart = self.apart[active]
+            turns.begin(
+                longest_shares(kind, active, self.rate, self.beside, self.kind_size, self.capacity, left[active], apart)
+            )
+            self.apart[active] = apart
         else:
             goal = None if self.objective == "max_min" else left[active]
             turns.begin(fair_shares(kind, active, self.rate, self.beside, self.kind_size, self.capacity, goal))
@@ -272,7 +286,7 @@ class Queue:
             times = turns.received / np.maximum(turns.age, 1.0)[:, None]
             chosen, host = by_share(turns.share, times, size, self.capacity), alone
         else:
-            chosen, host = turns.seats(self.capacity)
+            chosen, host = turns.seats(self.capacity, left[active] if self._longest else None)
         blind = self.objective == AGNOSTIC
         return run_the_rest(chosen, host, (rate > 0).astype(float) if blind else rate, size, self.capacity), host
 

@@ -14,8 +14,9 @@ import numpy as np
 
 from argosy.model.region import Region
 from argosy.model.snapshot import OBJECTIVES, Objective, PlaceAsk, PoolState, Snapshot
+from argosy.place.longest import Bools, longest_sharing
 from argosy.place.rounds import NOWHERE, Floats, Ints
-from argosy.place.sharing import equal_speed, fair_sharing
+from argosy.place.sharing import Sharing, equal_speed, fair_sharing
 from argosy.place.solve import solve
 from argosy.place.world import reduce
 from argosy.settings import Settings
@@ -57,15 +58,31 @@ def fair_shares(  # noqa: PLR0917  arrays as they are
     weight = 1.0 / size[kind] if left is None else left / equal_speed(rate, size, capacity)[kind]
     pairs = np.zeros((len(rate), *rate.shape)) if beside is None else beside
     found = fair_sharing(kind, rate, pairs, size, capacity, weight=weight, rest=True)
+    return _of_classes(found, kind if left is None else ask, size[kind])
+
+
+def longest_shares(  # noqa: PLR0917  arrays as they are
+    kind: Ints, ask: Ints, rate: Floats, beside: Floats, size: Ints, capacity: Ints, left: Floats, apart: Bools
+) -> ClassShares:
+    """The time until the last one ends when two may share: kinds are classes, and asks at `apart` by themselves (P6.7).
+
+    Arrays as in `fair_shares`; `apart` (J,) is changed in place.
+    """
+    found = longest_sharing(kind, left, rate, beside, size, capacity, apart)
+    return _of_classes(found, np.where(apart, len(rate) + ask, kind), size[kind])
+
+
+def _of_classes(found: Sharing, names: Ints, size: Ints) -> ClassShares:
+    """Shares as the rounds read them; names and size (J,) of the asks, of which the asks of a class have the same."""
     first = np.full(len(found.count), NOWHERE)
-    first[found.class_of[::-1]] = np.arange(len(kind))[::-1]
-    name = kind[first] if left is None else ask[first]
+    first[found.class_of[::-1]] = np.arange(len(names))[::-1]
+    name = names[first]
     one, chip = np.nonzero(found.alone > TINY)
     both = found.pair
     item = np.concatenate([np.stack([one, np.full(len(one), NOWHERE), chip], axis=1), both])
     target = np.concatenate([found.alone[one, chip], found.together])
     key = tuple((int(name[a]), NOWHERE if b == NOWHERE else int(name[b]), int(p)) for a, b, p in item.tolist())
-    return ClassShares(found.class_of, size[kind[first]], item, target, key)
+    return ClassShares(found.class_of, size[first], item, target, key)
 
 
 def agnostic_shares(kind: Ints, rate: Floats, size: Ints, capacity: Ints) -> ClassShares:

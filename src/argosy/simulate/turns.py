@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from argosy.place.rounds import NOWHERE, Ints, by_class
+from argosy.place.rounds import NOWHERE, Floats, Ints, by_class
 from argosy.simulate.shares import ClassShares
 
 OWED_SEATS: Final = 2.0
@@ -49,13 +49,17 @@ class Turns:
         self.owed = np.array([before.get(key, 0.0) for key in shares.key])
         self.shares, self.member = shares, shares.class_of
 
-    def seats(self, capacity: Ints) -> tuple[Ints, Ints]:
-        """P4.4: chip and host of each ask for this round; in a class it is the turn of who has not run for longest."""
+    def seats(self, capacity: Ints, left: Floats | None = None) -> tuple[Ints, Ints]:
+        """P4.4: chip and host of each ask for this round; in a class it is the turn of who has not run for longest.
+
+        With `left` (J,) it is the turn of who has most left, which is what P6.7 divides a class by.
+        """
         assert self.shares is not None
         within = np.flatnonzero(self.member != NOWHERE)
         chosen, host = np.full(len(self.member), NOWHERE), np.full(len(self.member), NOWHERE)
         self.owed = np.minimum(self.owed + self.shares.target, OWED_SEATS + self.shares.target)
-        order = np.argsort(self.last[within], kind="stable")
+        first = self.last[within]
+        order = np.argsort(first, kind="stable") if left is None else np.lexsort((first, -left[within]))
         where, beside, given = by_class(
             self.shares.item, self.owed, self.member[within], order, self.shares.size, capacity
         )
