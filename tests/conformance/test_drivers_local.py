@@ -314,6 +314,7 @@ def test_devices_are_shared_out(runs: Runs, driver: local.Driver, tmp_path: Path
         ({"silicon": "B300", "accelerators": 1.0}, "NoSuchSilicon"),
         ({"cpus": 65.0}, "TooLarge"),
         ({"memory_gib": 65.0}, "TooLarge"),
+        ({"disk_gib": 1e6}, "TooLarge"),
         ({"image": "docker:x"}, "ImageUnsupported"),
         ({"instance_type": "p5"}, "InstanceTypeUnsupported"),
         ({"spot": True}, "SpotUnsupported"),

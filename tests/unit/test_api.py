@@ -15,6 +15,7 @@ from argosy.api import measures
 from argosy.api.problem import STATUSES
 from argosy.errors import ArgosyError
 from argosy.model.task import Choice, Task
+from argosy.store import Change
 
 
 @pytest.fixture
@@ -391,6 +392,19 @@ def test_output_of_a_job(d: Desk) -> None:
     assert (end[1], end[2]["status"], end[2]["exit_code"]) == ("end", "SUCCEEDED", 0)
     (only,) = events(d.call("GET", f"/v1/jobs/{job}/logs", headers={"Last-Event-ID": rest[0]}).text)
     assert only[1] == "end"
+
+
+def test_a_stream_of_output_says_why_nothing_comes(d: Desk) -> None:
+    job = d.submit()
+    change = Change("Waiting", job, d.store.job(job).version, {"reason": "NoMatchingPool", "message": "none"})
+    d.store.apply([change], owner="me", lease_seconds=60, fence=None)
+    path = f"/v1/jobs/{job}/logs"
+    ((position, kind, data),) = events(d.call("GET", path, params={"follow": "false"}).text)
+    assert (kind, data) == ("waiting", {"status": "PENDING", "reason": "NoMatchingPool", "message": "none"})
+    run = d.start(job)
+    d.loop.output[run.id, 0] = b"first\n"
+    after = events(d.call("GET", path, params={"follow": "false"}, headers={"Last-Event-ID": position}).text)
+    assert [kind for _, kind, _ in after] == ["output"]
 
 
 def test_output_goes_on_with_the_next_run(d: Desk) -> None:

@@ -57,6 +57,7 @@ def test_a_price_limit_keeps_out_of_dear_places() -> None:
     (job,) = stage.submit(task(max_usd_per_hour=20.0))
     stage.looks(3)
     assert (stage.job(job).status, stage.job(job).reason) == ("PENDING", "NoMatchingPool")
+    assert "has 1 x 8 h100 at a known price of up to 20 USD an hour; there is west" in stage.job(job).message
 
 
 def test_the_price_of_the_plan_goes_before_the_engines() -> None:

@@ -176,6 +176,12 @@ def test_recovery_and_limits() -> None:
     assert placed.placement.deadline == datetime(2027, 2, 28, 23, tzinfo=UTC)
 
 
+def test_what_one_driver_alone_honours_is_noted() -> None:
+    notes = of("run: x\nresources: {ports: 80, labels: {a: b}}").notes
+    assert [(note.line, note.field) for note in notes] == [(2, "resources.ports"), (2, "resources.labels")]
+    assert all("skypilot driver alone" in note.message for note in notes)
+
+
 def test_notes_say_where_and_what_it_would_take() -> None:
     notes = loaded(FIXTURES / "10-tiers-and-autostop.yaml").notes
     assert [(note.line, note.field) for note in notes] == [

@@ -52,8 +52,10 @@ def _events_of(data: str, **kinds: str) -> dict[str, Any]:
 
 _CHANGES = _events_of("An `Event`.", **{"…": "the kind of the change, as in `Event`"})
 _OUTPUT = _events_of(
-    "For `output` an object with `run`, `rank` and `text`; for `end` a `JobView`.",
+    "For `output` an object with `run`, `rank` and `text`; for `waiting` one with `status`, `reason` and `message`; "
+    "for `end` a `JobView`.",
     output="more of what was printed",
+    waiting="why it waits, which has changed",
     end="there is nothing more to come",
 )
 
@@ -158,7 +160,8 @@ async def stream_logs(
 ) -> Response:
     """Output of one node of a job, over all its runs, as it comes.
 
-    Events are `output` (run, text) and in the end `end` (the job), when there is nothing more to come.
+    Events are `output` (run, text), `waiting` (status, reason, message) when it waits and why has changed, and in the
+    end `end` (the job), when there is nothing more to come.
     """
     if found.live is None:
         raise OutsideError("no control loop runs in this process, so output cannot be read; ask the one that does")
@@ -196,6 +199,7 @@ class _Position:
 async def _output(found: Services, who: Caller, job: str, rank: int, follow: bool, at: _Position) -> AsyncIterator[str]:
     pace = _Pace(found, follow)
     pace.store_may_have_news()
+    waits = ""
     record, runs = await run_in_threadpool(_state, found, who, job)
     while True:
         # The state is read before the output: what a run wrote before it ended is then there to be read.
@@ -220,6 +224,10 @@ async def _output(found: Services, who: Caller, job: str, rank: int, follow: boo
         if record.status in JOB_ENDS and (run is None or run.status in RUN_ENDS):
             yield sse("end", JobView.of(record, runs[-1] if runs else None), f"{at.run or '-'}:{at.offset}")
             return
+        if record.status in ("PENDING", "RECOVERING") and record.message not in ("", waits):
+            waits = record.message
+            why = {"status": record.status, "reason": record.reason, "message": waits}
+            yield sse("waiting", why, f"{at.run or '-'}:{at.offset}")
         beat = await pace.next()
         if beat is None:
             return

@@ -9,7 +9,7 @@ import typer
 from argosy.cli.connect import Data, Server, Session, connected
 from argosy.cli.problems import EXIT_NO, EXIT_OK, print_json, reported
 from argosy.cli.task_options import Env, File, Name, Project, Request, Secret, as_rows, request, tell_notes
-from argosy.cli.words import outcome
+from argosy.cli.words import outcome, waiting
 from argosy.clock import unguessable
 from argosy.errors import BadInput
 
@@ -84,6 +84,8 @@ def followed(session: Session, job: dict[str, Any], *, quiet: bool = False, rank
     for event in session.follow(path, query={"rank": rank, "follow": "true"}, until="end"):
         if event.kind == "output" and not quiet:
             typer.echo(event.data["text"], nl=False)
+        elif event.kind == "waiting" and not quiet:
+            typer.echo(waiting(job["id"], event.data), err=True)
         elif event.kind == "end":
             job = event.data
     return job

@@ -8,7 +8,7 @@ import typer
 
 from argosy.cli.connect import Data, Server, connected
 from argosy.cli.problems import EXIT_NO, EXIT_OK, reported
-from argosy.cli.words import outcome
+from argosy.cli.words import outcome, waiting
 
 
 def logs(
@@ -28,6 +28,8 @@ def logs(
         for event in session.follow(f"/v1/jobs/{job}/logs", query=query, until="end" if follow else None):
             if event.kind == "output":
                 typer.echo(event.data["text"], nl=False)
+            elif event.kind == "waiting":
+                typer.echo(waiting(job, event.data), err=True)
             elif event.kind == "end":
                 ended = event.data
     if follow and ended is not None and ended["status"] != "SUCCEEDED":

@@ -47,6 +47,11 @@ def outcome(job: dict[str, Any]) -> str:
     return f"{job['id']} {job['status'].lower()} ({job['reason']}{code}){text}"
 
 
+def waiting(job: str, why: dict[str, Any]) -> str:
+    """Why a job does not run now, in one line."""
+    return f"{job} {why['status'].lower()} ({why['reason']}): {why['message']}"
+
+
 def _cell(value: Any) -> str:
     text = "-" if value in (None, "") else str(value)
     return "".join(c if c.isprintable() else " " for c in text)

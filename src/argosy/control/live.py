@@ -15,7 +15,7 @@ from typing import Any
 from argosy.clock import Clock
 from argosy.control import copies as data_copies
 from argosy.control.asks import FAMILY, Progress, Rung, WayOut, is_paced, rungs_of, running_ask, waiting_ask
-from argosy.control.fleet import DEFAULT_CORES, Fleet, Need, need_of
+from argosy.control.fleet import Fleet, Need, need_of
 from argosy.control.protocols import Halt
 from argosy.control.resumes import Resume
 from argosy.control.tick import Step, tick
@@ -27,7 +27,7 @@ from argosy.model.job import Job, Run
 from argosy.model.placement import Assignment, Eviction, Placement, Transfer
 from argosy.model.region import Region
 from argosy.model.snapshot import PlaceAsk, PoolState, Snapshot
-from argosy.model.task import Choice, Task
+from argosy.model.task import Task
 from argosy.run.rules import RunRules
 from argosy.store import AnyStore, Change, Lease, NewRun
 
@@ -565,10 +565,16 @@ class LiveTick:
         lost = self.world.unknown_data(task.placement.data)
         if lost:
             return "DataUnknown", f"nobody knows where {', '.join(lost)} lies"
-        asked = " or ".join(sorted({_words(choice) for choice in task.choices}))
+        asked = " or ".join(sorted({choice.describe() for choice in task.choices}))
         has = sorted(f"{name} ({pool.describe()})" for name, pool in self.fleet.pools.items())
         mute = "".join(f"; {name} cannot be asked: {why}" for name, why in self.fleet.unknown.items())
-        some = f"no pool that may be used has {task.nodes} x {asked}"
+        rules = (task.placement.residency, self.world.residency)
+        limits = [
+            " in a region that is known to keep the residency rule" * any(r.allowed or r.denied for r in rules),
+            f" where {', '.join(task.placement.data)} can be read" if task.placement.data else "",
+            f" at a known price of up to {most:g} USD an hour" if (most := task.max_usd_per_hour) is not None else "",
+        ]
+        some = f"no pool that may be used has {task.nodes} x {asked}{' and'.join(filter(None, limits))}"
         return "NoMatchingPool", f"{some}; there is {', '.join(has) or 'nothing'}{mute}"
 
     def _say_why(self) -> None:
@@ -619,12 +625,3 @@ _REASONS = {
     "wait": WAITS,
 }
 """Rule of an excuse of `place` to the reason's word, in Kueue's style."""
-
-
-def _words(choice: Choice) -> str:
-    """Resources of one node in words."""
-    parts = [f"{choice.accelerators:g} {choice.silicon or 'accelerators'}"] if choice.accelerators else []
-    parts += [f"{choice.cpus or DEFAULT_CORES:g} cores"] if choice.cpus is not None or not parts else []
-    parts += [f"{choice.memory_gib:g} GiB"] if choice.memory_gib is not None else []
-    where = "/".join(part for part in (choice.vendor, choice.region, choice.zone) if part)
-    return ", ".join(parts) + (" on spot" if choice.spot else "") + (f" in {where}" if where else "")

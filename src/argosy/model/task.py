@@ -58,7 +58,7 @@ class Choice(Record):
         parts += [] if self.cpus is None else [f"{self.cpus:g} cores"]
         parts += [] if self.memory_gib is None else [f"{self.memory_gib:g} GiB"]
         parts += [] if self.instance_type is None else [self.instance_type]
-        place = "/".join(name for name in (self.vendor, self.region) if name)
+        place = "/".join(name for name in (self.vendor, self.region, self.zone) if name)
         return ", ".join(parts or ["a machine"]) + (" of spot" if self.spot else "") + (f" in {place}" if place else "")
 
 

@@ -228,9 +228,11 @@ def _shared(fields: dict[str, Field]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if "ports" in fields:
         ports = fields["ports"]
+        ports.note("opened by the skypilot driver alone; elsewhere a port is as reachable as its machine")
         each = list(ports.items()) if isinstance(ports.value, tuple) else [ports]
         found["ports"] = tuple(text for port in each if (text := _port(port)) is not None)
     if "labels" in fields:
+        fields["labels"].note("given to machines by the skypilot driver alone; other engines do not get them")
         labels = {key: value.text(500, loose=True) for key, value in fields["labels"].entries().items()}
         found["labels"] = {key: value for key, value in labels.items() if value is not None}
     if "priority" in fields:

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote, unquote
 
 from argosy.clock import unguessable
@@ -56,6 +56,14 @@ def exit_record(document: Document, run: str) -> ExitRecord | None:
     return ExitRecord.model_validate(record | {"finished_at": datetime.fromisoformat(record["finished_at"])})
 
 
+class Disk(NamedTuple):
+    """Room of a disk, in bytes."""
+
+    total: int
+    used: int
+    free: int
+
+
 class RunFolders:
     """All runs of one driver in one folder."""
 
@@ -83,6 +91,11 @@ class RunFolders:
             if not path.exists():
                 wrapper.write_durably(path, unguessable(8))
             return path.read_text("utf-8")
+
+    def disk(self) -> Disk:
+        """The disk that runs work on."""
+        with outside(f"the disk of {self.root}"):
+            return Disk(*shutil.disk_usage(self.root))
 
     def run(self, run: str) -> Path:
         """The folder of a run."""

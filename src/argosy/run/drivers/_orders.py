@@ -35,8 +35,6 @@ def check(order: Order, engine: str, *, image: bool, instance_type: bool, spot: 
         raise never("InstanceTypeUnsupported", f"instance_type {choice.instance_type}: {engine} has no machine types")
     if choice.spot and not spot:
         raise never("SpotUnsupported", f"spot capacity: {engine} has none")
-    if task.service is not None:
-        raise never("ServiceUnsupported", "service: replicas are not started by this driver")
     missing = sorted(set(task.secrets) - set(order.secrets))
     if missing:
         raise never("SecretsMissing", f"secrets without a value: {', '.join(missing)}")

@@ -166,6 +166,12 @@ class Driver(InFolders):
             raise no_capacity(f"{cpus * nodes:g} cores wanted, {self.cpus - used.cpus:g} are free")
         if used.memory_gib + memory_gib * nodes > self.memory_gib + 1e-9:
             raise no_capacity(f"{memory_gib * nodes:g} GiB wanted, {self.memory_gib - used.memory_gib:g} are free")
+        if choice.disk_gib is not None:
+            disk = self.folders.disk()
+            if choice.disk_gib * nodes > disk.total / 2**30:
+                raise never("TooLarge", f"{choice.disk_gib * nodes:g} GiB are more than the disk of the folder of runs")
+            if choice.disk_gib * nodes > disk.free / 2**30:
+                raise no_capacity(f"{choice.disk_gib * nodes:g} GiB of disk wanted, {disk.free / 2**30:.4g} are free")
         silicon = pools[order.pool]
         devices: dict[str, list[tuple[int, int]]] = {}
         if choice.accelerators:

@@ -132,6 +132,8 @@ class Driver(InFolders):
     def start(self, order: Order) -> None:
         """Submit the run, unless it was submitted or one of its ranks has begun."""
         check(order, "the Ray driver", image=False, instance_type=False, spot=False, mounts=True)
+        if order.choice.disk_gib is not None:
+            raise never("DiskUnsupported", "disk_size: Ray does not say how much disk its nodes have")
         self.folders.check()
         with self.folders.lock(self.folders.start_lock(order.run)):
             spec = self.folders.spec(order.run)

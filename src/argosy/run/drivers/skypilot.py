@@ -169,8 +169,6 @@ class Driver(InFolders):
             raise never(
                 "PoolUnknown", f"pool {order.pool} is not one of {', '.join(p.id for p in self.settings.pools)}"
             )
-        if order.task.service is not None:
-            raise never("ServiceUnsupported", "service: replicas are not started by this driver")
         if order.choice.spot and not pool.spot:
             raise never("SpotUnsupported", f"spot capacity: pool {pool.id} has none")
         if order.task.nodes > pool.nodes:
