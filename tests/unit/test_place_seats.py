@@ -123,3 +123,15 @@ def test_the_recount_sees_oversold_nodes_and_split_gangs() -> None:
     assert (
         check(snapshot, done.model_copy(update={"assignments": (row.model_copy(update={"seats": same}),)}))["nodes"] > 0
     )
+
+
+def test_P2_8_the_gap_counts_what_better_seats_could_bring() -> None:
+    """Three asks of 5 fit on two nodes of 8 in sum and not in seats: the decision does not call itself optimal."""
+    nodes = tuple(NodeState(id=f"n{i}", pool="p", accelerators=8) for i in range(2))
+    asks = [ask(f"j{i}", accelerators=5.0) for i in range(3)]
+    seen = world(*asks, pools=(pool("p", own_accelerators=16.0),), nodes=nodes)
+    done = place(seen)
+    assert sum(row.count for row in done.assignments) == 2
+    assert (done.status, done.gap_fraction) == ("feasible", pytest.approx(1 / 3))
+    alone = place(seen.model_copy(update={"asks": tuple(asks[:2])}))
+    assert (alone.status, alone.gap_fraction) == ("optimal", 0.0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from argosy.errors import CheckFailed
@@ -48,7 +50,7 @@ def decide(world: World, settings: Settings, gap: float) -> tuple[Solution, Seat
     pools = Pools(world)
     if not pools.nodes or not world.integral:
         return solution, None
-    room = np.full(world.rate.shape, np.inf)
+    first, room = solution, np.full(world.rate.shape, np.inf)
     words: dict[tuple[int, int], str] = {}
     for solves in range(1, MOST_SOLVES + 2):
         seated = pools.seat(np.round(solution.share))
@@ -56,10 +58,20 @@ def decide(world: World, settings: Settings, gap: float) -> tuple[Solution, Seat
         words |= seated.words
         if not seated.refused:
             seated.words = words
-            return solution, seated
+            return replace(solution, gap=max(solution.gap, _below(first, solution))), seated
         for (c, p), count in seated.refused.items():
             room[c, p] = round(float(solution.share[c, p])) - count
         if solves == MOST_SOLVES:
             room = np.minimum(room, pools.staying())
         solution = solve(world, settings, gap, room)
     raise AssertionError("what runs in a packed pool and nothing else did not fit there")
+
+
+def _below(first: Solution, last: Solution) -> float:
+    """How far a decision with seats may lie below the best: no more than below the one that knew no nodes."""
+    if last is first or first.program.forced or last.program.forced:
+        return 0.0
+    stop = float(first.program.world.stop @ first.program.world.count)
+    best, reached = (float(row.program.cost @ row.columns) - stop for row in (first, last))
+    best += first.gap * abs(best)
+    return max(0.0, best - reached) / max(abs(best), abs(reached), 1.0)
