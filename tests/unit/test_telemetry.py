@@ -25,7 +25,7 @@ from argosy.api.traces import SEND_SECONDS
 from argosy.cli.client import Client
 from argosy.cli.data_folder import DataFolder
 from argosy.cli.host import Host
-from argosy.errors import OutsideError
+from argosy.errors import ArgosyError, BadInput, OutsideError
 
 CALLER = ("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7")
 
@@ -235,22 +235,24 @@ def test_secrets_come_out_nowhere(
 
 
 @pytest.mark.parametrize(
-    "url",
+    ("url", "expected"),
     [
-        "postgresql://me:hidden-word@127.0.0.1:1/argosy",
-        "postgresql://me:hidden-word@127.0.0.1:notaport/argosy",
-        "postgresql://me@127.0.0.1:1/argosy?password=hidden-word",
-        "mysql://me:hidden-word@127.0.0.1/argosy",
-        "postgresql+nothing://me:hidden-word@127.0.0.1/argosy",
-        "postgresql:/me:hidden-word@127.0.0.1",
-        "postgresql://me:hidden-word@[bad/argosy",
-        "hidden-word",
+        ("postgresql://me:hidden-word@127.0.0.1:1/argosy", OutsideError),
+        ("postgresql://me@127.0.0.1:1/argosy?password=hidden-word", OutsideError),
+        ("postgresql://me:hidden-word@[bad/argosy", OutsideError),
+        ("postgresql://me:hidden-word@127.0.0.1:notaport/argosy", BadInput),
+        ("mysql://me:hidden-word@127.0.0.1/argosy", BadInput),
+        ("postgresql+nothing://me:hidden-word@127.0.0.1/argosy", BadInput),
+        ("postgresql:/me:hidden-word@127.0.0.1", BadInput),
+        ("hidden-word", BadInput),
     ],
 )
-def test_a_store_that_cannot_be_opened_keeps_its_password(tmp_path: Path, url: str) -> None:
+def test_a_store_that_cannot_be_opened_keeps_its_password(
+    tmp_path: Path, url: str, expected: type[ArgosyError]
+) -> None:
     data = DataFolder(tmp_path / "d")
     data.make()
-    with data.lock(), pytest.raises(OutsideError) as caught:
+    with data.lock(), pytest.raises(expected) as caught:
         Host(data, store=url)
     assert "hidden-word" not in str(caught.value)
     assert "\n" not in str(caught.value)
