@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from pydantic import ValidationError
 
 from argosy.errors import BadInput
 from argosy.model.dataset import Dataset
-from argosy.model.link import Link
+from argosy.model.link import Link, PriceTier
 from argosy.model.load import Residency
 from argosy.model.region import Region
 from argosy.model.snapshot import PlaceAsk, PoolState, Snapshot, SupplyState
@@ -104,6 +105,44 @@ def test_a_copy_is_charged_once_shared_and_ordered_before_the_start() -> None:
     pools = (pool("de", DE, usd_per_accelerator_hour=1.0),)
     done = place(world(*asks, pools=pools, datasets=(CORPUS,), links=(unknown,)))
     assert done.transfers[0].slow_hours is None  # Nobody measured it; it is not the median.
+
+
+TIERED = LINK.model_copy(
+    update={
+        "moved_gib_per_month": 300.0,
+        "tiers": (
+            PriceTier(above_gib_per_month=500.0, usd_per_gib=0.05),
+            PriceTier(above_gib_per_month=1200.0, usd_per_gib=0.01),
+        ),
+    }
+)
+
+
+def test_p1_5_a_copy_costs_what_its_gib_cost_across_tiers() -> None:
+    """From 300 to 1,300 GiB: 200 at 0.1, 700 at 0.05, 100 at 0.01; what flows costs 0.1, as the next GiB does."""
+    usd = 200 * 0.1 + 700 * 0.05 + 100 * 0.01
+    pools = (pool("de", DE, usd_per_accelerator_hour=1.0),)
+    done = place(world(ask("j", datasets=("corpus",)), pools=pools, datasets=(CORPUS,), links=(TIERED,)))
+    assert done.transfers[0].usd == pytest.approx(usd)
+    waits = ask("j", checkpoint_in="a/us", checkpoint_gib=1000.0)
+    one, none = (
+        place(world(row, pools=pools, links=(TIERED,))).objective_value
+        for row in (waits, waits.model_copy(update={"checkpoint_gib": 0.0}))
+    )
+    hours = 1000 * 2**30 * 8 / 8e9 / 3600
+    assert none - one == pytest.approx(usd + hours * 8 * (4 - 1))
+    flows = ask("j", home="a/us", data_gib_per_unit=2.0)
+    value = place(world(flows, pools=pools, links=(TIERED,))).objective_value
+    assert value == pytest.approx(24 * 8 * (4 - 1 - 2 * 0.1))
+    full = TIERED.model_copy(update={"moved_gib_per_month": 1200.0})
+    value = place(world(flows, pools=pools, links=(full,))).objective_value
+    assert value == pytest.approx(24 * 8 * (4 - 1 - 2 * 0.01)), "a tier begins at its volume"
+
+
+def test_p1_5_tiers_must_rise() -> None:
+    rows = [{"above_gib_per_month": gib, "usd_per_gib": 0.1} for gib in (500.0, 500.0)]
+    with pytest.raises(ValidationError, match="each tier must begin above the one before it"):
+        Link.model_validate({"start": "a", "end": "b", "usd_per_gib": 0.1, "tiers": tuple(rows)})
 
 
 def test_a_copy_that_one_cannot_pay_two_can() -> None:

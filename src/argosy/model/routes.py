@@ -63,7 +63,7 @@ def carried(links: Sequence[Link], regions: Mapping[str, Region], start: str, en
         return f"no link has a price for data from {start} to {end}"
     if link.p50_gbit_per_second is None:
         return f"the link from {link.start} to {link.end} does not say how fast it is (p50_gbit_per_second)"
-    return Carried(link.usd_per_gib * gib, gib * GBIT_PER_GIB / link.p50_gbit_per_second / 3600)
+    return Carried(link.cost_usd(gib), gib * GBIT_PER_GIB / link.p50_gbit_per_second / 3600)
 
 
 ROUND_TRIP: dict[Quantile, str] = {"p50": "round_trip_milliseconds", "p90": "p90_round_trip_milliseconds"}

@@ -12,6 +12,7 @@ from argosy.model.routes import link_between
 from argosy.model.snapshot import PlaceAsk, PoolState, Snapshot
 from argosy.place.book import Book
 from argosy.place.check_limits import rate
+from argosy.place.check_ways import flowing_usd_per_gib, tiered_usd
 
 GBIT_PER_GIB = 2**30 * 8 / 1e9
 LEAST_MOVE_FRACTION = 1e-3
@@ -70,13 +71,13 @@ def worth(  # noqa: PLR0917  the records that it depends on
     egress = 0.0
     leaves = ask.home if ask.data_home is None else ask.data_home
     if leaves is not None and region.id not in (leaves, ask.home) and ask.data_gib_per_unit > 0 and not ask.datasets:
-        egress = _link(snapshot, regions, leaves, region.id).usd_per_gib * ask.data_gib_per_unit
+        egress = flowing_usd_per_gib(_link(snapshot, regions, leaves, region.id)) * ask.data_gib_per_unit
     carry = 0.0
     start = ask.checkpoint_in
     if ask.running_in is not None:
         start = next(p.region for p in snapshot.pools if p.id == ask.running_in)
     if start is not None and start != region.id and ask.checkpoint_gib > 0:
-        carry = _link(snapshot, regions, start, region.id).usd_per_gib * ask.checkpoint_gib
+        carry = tiered_usd(_link(snapshot, regions, start, region.id), ask.checkpoint_gib)
     price = pool.usd_per_accelerator_hour * ask.accelerators
     move = 0.0
     if ask.running_in is not None and not stays:

@@ -6,6 +6,7 @@ P1.U and P1.3, from the records alone. Called by `check`; shares nothing with `w
 from __future__ import annotations
 
 from argosy.model.latency import Latency
+from argosy.model.link import Link
 from argosy.model.placement import Assignment, Placement
 from argosy.model.region import Region
 from argosy.model.routes import link_between, round_trip
@@ -40,6 +41,10 @@ def check_ways(book: Book, snapshot: Snapshot, placement: Placement) -> None:
         hours = hours_of(snapshot, regions[row.from_region], regions[row.to_region], dataset.size_gib)
         book.holds("P1.3", hours is not None)
         book.near("P1.3", row.hours, hours or 0.0)
+        link = link_between(snapshot.links, regions[row.from_region], regions[row.to_region])
+        book.holds("P1.5", link is not None)
+        if link is not None:
+            book.near("P1.5", row.usd, tiered_usd(link, dataset.size_gib))
     for assigned in placement.assignments:
         ask, pool = asks[assigned.ask], pools[assigned.pool]
         if ask.latency is not None:
@@ -65,6 +70,23 @@ def _start(  # noqa: PLR0917  the records that a start depends on
     book.near("P1.3", row.start_after_hours, wait)
 
 
+def tiered_usd(link: Link, gib: float) -> float:
+    """P1.5 again: the price of the first GiB for all, and at each tier the difference for what lies above it."""
+    least, most, price, usd = link.moved_gib_per_month, link.moved_gib_per_month + gib, 0.0, 0.0
+    for begin, dearer in ((0.0, link.usd_per_gib), *((t.above_gib_per_month, t.usd_per_gib) for t in link.tiers)):
+        usd += (dearer - price) * (max(0.0, most - begin) - max(0.0, least - begin))
+        price = dearer
+    return usd
+
+
+def flowing_usd_per_gib(link: Link) -> float:
+    """P1.5 again: the price at the volume that goes that way besides."""
+    return [
+        link.usd_per_gib,
+        *(t.usd_per_gib for t in link.tiers if t.above_gib_per_month <= link.moved_gib_per_month),
+    ][-1]
+
+
 def begin_hours(snapshot: Snapshot, ask: PlaceAsk, pool: PoolState) -> float | None:
     """Hours until useful work, data by the cheapest way; None where data or checkpoint cannot come."""
     regions = {row.id: row for row in snapshot.regions}
@@ -81,7 +103,7 @@ def begin_hours(snapshot: Snapshot, ask: PlaceAsk, pool: PoolState) -> float | N
             link = link_between(snapshot.links, regions[start], region)
             hours = hours_of(snapshot, regions[start], region, data.size_gib)
             if link is not None and hours is not None:
-                ways.append((link.usd_per_gib * data.size_gib, hours))
+                ways.append((tiered_usd(link, data.size_gib), hours))
         if not ways:
             return None
         wait = max(wait, min(ways)[1])

@@ -539,7 +539,7 @@ class _Reduction:
             hours = None if link is None else self._hours(link, dataset.size_gib)
             if link is None or hours is None:
                 continue
-            way = Way(self.datasets[name], region.id, start, link.usd_per_gib * dataset.size_gib, *hours)
+            way = Way(self.datasets[name], region.id, start, link.cost_usd(dataset.size_gib), *hours)
             if best is None or (way.usd, way.hours) < (best.usd, best.hours):
                 best = way
         if best is None:
@@ -559,7 +559,7 @@ class _Reduction:
         hours = None if link is None else self._hours(link, ask.checkpoint_gib)
         if link is None or hours is None:
             return f"link: nobody wrote how fast its checkpoint could come to {region.id} ({self._word})"
-        return link.usd_per_gib * ask.checkpoint_gib, hours[0]
+        return link.cost_usd(ask.checkpoint_gib), hours[0]
 
     def _egress(self, ask: PlaceAsk, region: Region) -> float:
         """USD for each unit of work done away from home; data that lies in the region as a replica does not move."""
@@ -567,4 +567,4 @@ class _Reduction:
         if start is None or region.id in (start, ask.home) or ask.data_gib_per_unit == 0 or ask.datasets:
             return 0.0
         link = self._link(start, region.id, f"data of {ask.id}")
-        return 0.0 if link is None else link.usd_per_gib * ask.data_gib_per_unit
+        return 0.0 if link is None else link.next_usd_per_gib() * ask.data_gib_per_unit

@@ -235,7 +235,7 @@ def _data(world: World, arcs_: tuple[Arc, ...]) -> dict[str, object]:
             continue
         link = link_of(world, source, region)
         if ask.dataset is None and link.max_gib_per_month is None:
-            per_unit = ask.data_gib_per_unit * link.usd_per_gib * world.accelerator_scale / world.money_scale
+            per_unit = ask.data_gib_per_unit * link.next_usd_per_gib() * world.accelerator_scale / world.money_scale
             cost[a] = per_unit * arc.units_per_accelerator * calendar.duration
             continue
         key = (arc.ask, region)
@@ -246,7 +246,13 @@ def _data(world: World, arcs_: tuple[Arc, ...]) -> dict[str, object]:
             copy = NONE if ask.dataset is None else copies.index((ask.dataset, region))
             transfers[key] = len(fields)
             fields.append(
-                (arc.ask, ask.data_gib_per_unit / largest, link.usd_per_gib * gib / world.money_scale, copy, limit)
+                (
+                    arc.ask,
+                    ask.data_gib_per_unit / largest,
+                    link.next_usd_per_gib() * gib / world.money_scale,
+                    copy,
+                    limit,
+                )
             )
         arc_transfer[a] = transfers[key]
     way_max = [link_of(world, start, end).max_gib_per_month or np.inf for start, end in ways]
@@ -272,7 +278,7 @@ def _replica_cost(world: World, copies: list[tuple[str, str]]) -> tuple[Floats, 
     for r, (name, region) in enumerate(copies):
         dataset = world.datasets[name]
         monthly[r] = dataset.size_gib * dataset.storage_usd_per_gib / world.money_scale
-        monthly[r, 0] += dataset.size_gib * link_of(world, dataset.home, region).usd_per_gib / world.money_scale
+        monthly[r, 0] += link_of(world, dataset.home, region).cost_usd(dataset.size_gib) / world.money_scale
     per_period = calendar.total(monthly)
     return per_period @ calendar.discount, calendar.by_year(per_period)
 

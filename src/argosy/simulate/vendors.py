@@ -175,7 +175,7 @@ class Ground:
             start = template.data_home or template.home
             if template.data_gib_per_unit > 0 and start is not None and region not in (start, template.home):
                 link = self.way(start, region)
-                egress += 0.0 if link is None else units * template.data_gib_per_unit * link.usd_per_gib
+                egress += 0.0 if link is None else units * template.data_gib_per_unit * link.next_usd_per_gib()
         self.meter.serve(ask, rate, egress, self.now)
 
 
@@ -333,7 +333,7 @@ class InventedVendor:
                 self.ground.counts.lost_units += saved.units
                 return 0.0, 0.0
             return saved.units, 0.0
-        self.ground.meter.pay(link.usd_per_gib * order.ask.checkpoint_gib, self.ground.now)
+        self.ground.meter.pay(link.cost_usd(order.ask.checkpoint_gib), self.ground.now)
         return saved.units, order.ask.checkpoint_gib * GBIT_PER_GIB / link.p50_gbit_per_second / 3600
 
     def _save(self, run: Run, units: float) -> None:
@@ -354,7 +354,7 @@ class InventedVendor:
         if ask.home not in (None, made.region) and ask.data_gib_per_unit > 0 and not ask.datasets and ask.home:
             link = ground.way(ask.home, made.region)
             if link is not None:
-                ground.meter.pay(worked * ask.data_gib_per_unit * link.usd_per_gib, now)
+                ground.meter.pay(worked * ask.data_gib_per_unit * link.next_usd_per_gib(), now)
         self._send(self._sight(made, state, now))
 
     def _sight(self, run: Run, state: State, now: float) -> Sighting:
