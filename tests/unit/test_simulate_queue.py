@@ -180,7 +180,8 @@ def test_seats_follow_what_is_owed() -> None:
     owed, got, last = np.zeros(2), np.zeros(4), np.full(4, -1.0)
     for now in range(40):
         owed += (1.5, 0.5)
-        chosen, _, seats = by_class(item, owed, np.array([0, 0, 0, 1]), np.argsort(last, kind="stable"), size, capacity)
+        order = np.argsort(last, kind="stable")
+        chosen, _, seats = by_class(item, owed, np.array([0, 0, 0, 1]), order, size, capacity, np.zeros(2, np.bool_))
         owed -= seats
         last[chosen == 0] = now
         got += chosen == 0
@@ -188,9 +189,20 @@ def test_seats_follow_what_is_owed() -> None:
     assert got.tolist() == pytest.approx([20, 20, 20, 20], abs=1)
 
 
+def test_who_needs_all_of_its_time_is_seated_first() -> None:
+    item, one = np.array([[0, NOWHERE, 0], [1, NOWHERE, 0]]), np.ones(2, dtype=np.int64)
+    class_of, order = np.array([0, 1]), np.arange(2)
+    chosen, _, seats = by_class(
+        item, np.array([2.0, 1.0]), class_of, order, one, np.array([1]), np.array([False, True])
+    )
+    assert chosen.tolist() == [NOWHERE, 0]
+    assert seats.tolist() == [0, 1]
+
+
 def test_a_pair_takes_two_asks_and_one_seat() -> None:
     item, one = np.array([[0, 0, 0], [0, 1, 0]]), np.ones(2, dtype=np.int64)
-    chosen, host, seats = by_class(item, np.array([1.0, 1.0]), np.array([0, 0, 0, 1]), np.arange(4), one, np.array([2]))
+    owed, class_of, none = np.array([1.0, 1.0]), np.array([0, 0, 0, 1]), np.zeros(2, dtype=np.bool_)
+    chosen, host, seats = by_class(item, owed, class_of, np.arange(4), one, np.array([2]), none)
     assert seats.tolist() == [1, 1]
     assert (chosen == 0).all()
     assert host.tolist() == [NOWHERE, 0, NOWHERE, 2]

@@ -53,12 +53,12 @@ def by_share(share: Floats, received: Floats, size: Ints, capacity: Ints) -> Int
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
 def by_class(  # noqa: PLR0917  arrays as they are
-    item: Ints, owed: Floats, class_of: Ints, order: Ints, size: Ints, capacity: Ints
+    item: Ints, owed: Floats, class_of: Ints, order: Ints, size: Ints, capacity: Ints, whole: npt.NDArray[np.bool_]
 ) -> tuple[Ints, Ints, Ints]:
     """P4.4. Chip and host (J,) of each ask, and the seats (I,) that each share got.
 
     item (I, 3) class, second class or NOWHERE, chip; owed (I,) seats; order (J,) asks, in each class who comes first;
-    size (C,) of a class, that of a pair is one.
+    size (C,) of a class, that of a pair is one; whole (I,) says which shares are seated before all others.
     """
     asks, classes = len(class_of), len(size)
     chosen, host = np.full(asks, NOWHERE), np.full(asks, NOWHERE)
@@ -78,8 +78,10 @@ def by_class(  # noqa: PLR0917  arrays as they are
     while True:
         best = -1
         for i in range(len(item)):
-            if due[i] > SEAT and (best < 0 or due[i] > due[best]):
-                best = i
+            if due[i] > SEAT:
+                first_come = best < 0 or (whole[i] and not whole[best])
+                if first_come or (whole[i] == whole[best] and due[i] > due[best]):
+                    best = i
         if best < 0:
             return chosen, host, seats
         a, b, p = item[best]
