@@ -110,7 +110,7 @@ class _Recount:
         nodes = [node for node in self.snapshot.nodes if node.pool == pool.id]
         if nodes and ask.units_per_hour is None and not seatable(ask, nodes):
             return False
-        begin = begin_hours(self.snapshot, ask, pool)
+        begin = begin_hours(self.snapshot, ask, pool, self.regions)
         ends = ask.deadline_hours is not None and ask.remaining_units is not None
         if begin is None:
             return False

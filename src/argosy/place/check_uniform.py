@@ -13,7 +13,7 @@ from argosy.model.placement import Placement
 from argosy.model.snapshot import PlaceAsk, PoolState, Snapshot
 from argosy.place.book import Book
 from argosy.place.check_limits import rate
-from argosy.place.check_waiting import TINY, accelerators_of, in_time, left_hours, stuck_accelerators, ways_out
+from argosy.place.check_waiting import TINY, Pools
 
 
 @dataclass(slots=True)
@@ -32,9 +32,9 @@ class Stand:
 
 def stands(snapshot: Snapshot, placement: Placement) -> Mapping[str, Stand]:
     """What the rules say of each ask that they speak of; asks that are alike share the answer."""
-    paid = {pool.id: _paid(snapshot, pool) for pool in snapshot.pools}
     if all(pool.tier != "spot" for pool in snapshot.pools):
         return {}
+    pools = Pools(snapshot, placement)
     known: dict[str, Stand] = {}
     found = {}
     for ask in snapshot.asks:
@@ -42,7 +42,7 @@ def stands(snapshot: Snapshot, placement: Placement) -> Mapping[str, Stand]:
             continue
         key = ask.model_copy(update={"id": "", "count": 1}).model_dump_json()
         if key not in known:
-            known[key] = _stand(snapshot, placement, ask, paid)
+            known[key] = _stand(pools, ask)
         found[ask.id] = known[key]
     return found
 
@@ -60,88 +60,66 @@ def check_uniform(book: Book, snapshot: Snapshot, placement: Placement, told: Ma
             new[pool.id] += row.count * ask.accelerators
         kept = bool(stand.closed) or any(hours < -TINY for hours in stand.left.values())
         book.holds("P5.14" if not stand.closed else "P5.15", kept == (row.off_spot is not None))
+    sums = Pools(snapshot, placement)
     for name, amount in new.items():
-        open_to_all = _paid(snapshot, pools[name])
-        if open_to_all < accelerators_of(snapshot, pools[name]) - TINY:
-            spare = max(0.0, open_to_all - stuck_accelerators(snapshot, pools[name], stops=True))
-            book.below("P5.15", amount, spare)
+        if sums.paid[name] < sums.most[name] - TINY:
+            book.below("P5.15", amount, max(0.0, sums.paid[name] - sums.stuck[name]))
     for waiting in placement.unplaced:
         told_so = any(excuse.rule == "wait" for excuse in waiting.excuses)
         book.holds("P5.15", not told_so or told.get(waiting.ask, Stand()).waits)
 
 
-def _stand(snapshot: Snapshot, placement: Placement, ask: PlaceAsk, paid: Mapping[str, float]) -> Stand:
-    stand = Stand()
-    firm = ways_out(snapshot, placement, ask)
+def _stand(pools: Pools, ask: PlaceAsk) -> Stand:
+    stand, snapshot = Stand(), pools.snapshot
+    begins = pools.begins(ask)
+    firm = pools.ways_out(ask, begins)
     if not firm:
         return stand
     assert ask.deadline_hours is not None
     assert ask.remaining_units is not None
     keeps = max(ask.restart_hours, snapshot.look_hours)
-    spots = [pool for pool in snapshot.pools if pool.tier == "spot" and in_time(snapshot, ask, pool) is not None]
+    spots = [pool for pool in snapshot.pools if pool.tier == "spot" and pool.id in begins]
     relied: dict[str, PoolState] = {}
     for spot in spots:
-        rows = [(hours, pool) for pool in firm if (hours := left_hours(snapshot, ask, spot, pool)) is not None]
+        rows = [(hours, pool) for pool in firm if (hours := pools.left_hours(ask, spot, pool, begins)) is not None]
         hours, relied[spot.id] = max(rows, key=lambda row: row[0]) if rows else (float("-inf"), firm[0])
         stand.left[spot.id] = hours - keeps
-    dear = [pool for pool in firm if paid[pool.id] < accelerators_of(snapshot, pool) - TINY]
-    spots = [spot for spot in spots if stand.left[spot.id] >= -TINY and dear and _may_serve(snapshot, ask, spot, dear)]
+    dear = [pool for pool in firm if pools.paid[pool.id] < pools.most[pool.id] - TINY]
+    spots = [spot for spot in spots if stand.left[spot.id] >= -TINY and dear and _may_serve(pools, ask, spot, dear)]
     time = ask.elapsed_hours + ask.deadline_hours - keeps
     work = ask.attained_units + ask.remaining_units
     beyond = ask.attained_units * time / work - ask.elapsed_hours if time > 0 else float("-inf")
-    paying = any(pool.id == ask.running_in and ask.accelerators > _room(snapshot, pool, paid) + TINY for pool in dear)
-    here = next((pool for pool in snapshot.pools if pool.id == ask.running_in and pool.tier == "spot"), None)
-    whole = (
-        here is not None and stuck_accelerators(snapshot, here, stops=False) <= accelerators_of(snapshot, here) + TINY
+    paying = any(
+        pool.id == ask.running_in and ask.accelerators > pools.paid[pool.id] - pools.stuck[pool.id] + TINY
+        for pool in dear
     )
     for spot in spots:
-        start = in_time(snapshot, ask, spot) or 0.0
-        stays = whole and spot.id == ask.running_in
-        late = stand.left[spot.id] - max(0.0, snapshot.look_hours - start) < -TINY and not stays
+        stays = spot.id == ask.running_in and pools.runs[spot.id] <= pools.most[spot.id] + TINY
+        late = stand.left[spot.id] - max(0.0, snapshot.look_hours - begins[spot.id]) < -TINY and not stays
         if late or (paying and beyond < 2 * ask.restart_hours - TINY):
             stand.closed.add(spot.id)
         else:
-            stand.counted_units[spot.id] = _units(snapshot, ask, relied[spot.id])
+            # P5.16: work of the window on the firm pool that the deadline relies on.
+            firm_pool = relied[spot.id]
+            hours = max(0.0, snapshot.window_hours - begins[firm_pool.id])
+            stand.counted_units[spot.id] = min(hours * rate(ask, firm_pool, pools.regions), ask.remaining_units)
     stand.waits = bool(stand.counted_units) and not paying and beyond >= -TINY
     return stand
 
 
-def _paid(snapshot: Snapshot, pool: PoolState) -> float:
-    """Accelerators of a pool that are paid for whether used or not."""
-    drawn = sum(
-        supply.capacity / supply.draw[pool.id] * (1 - supply.as_used_fraction)
-        for supply in snapshot.supplies
-        if pool.id in supply.draw
-    )
-    return pool.own_accelerators * (1 - pool.as_used_fraction) + drawn
-
-
-def _room(snapshot: Snapshot, pool: PoolState, paid: Mapping[str, float]) -> float:
-    """Room in paid capacity beside what nobody can stop."""
-    return paid[pool.id] - stuck_accelerators(snapshot, pool, stops=True)
-
-
-def _may_serve(snapshot: Snapshot, ask: PlaceAsk, spot: PoolState, dear: list[PoolState]) -> bool:
+def _may_serve(pools: Pools, ask: PlaceAsk, spot: PoolState, dear: list[PoolState]) -> bool:
     """Whether a spot pool may come to hold the ask, and its work costs less there than on demand."""
-    regions = {region.id: region for region in snapshot.regions}
     if spot.may_hold_accelerators is not None:
-        most = max(spot.may_hold_accelerators, accelerators_of(snapshot, spot))
+        most = max(spot.may_hold_accelerators, pools.most[spot.id])
         if ask.accelerators > most + TINY:
             return False
     costs = []
     for pool in dear:
         above = [
             supply.above_usd_per_accelerator_hour.get(pool.id, 0.0)
-            for supply in snapshot.supplies
+            for supply in pools.snapshot.supplies
             if pool.id in supply.draw and supply.as_used_fraction > 0
         ]
         more = 0.0 if pool.as_used_fraction > 0 or not above else min(above)
-        costs.append((pool.usd_per_accelerator_hour + more) / rate(ask, pool, regions))
-    return spot.usd_per_accelerator_hour / rate(ask, spot, regions) < max(costs) - TINY
-
-
-def _units(snapshot: Snapshot, ask: PlaceAsk, firm: PoolState) -> float:
-    """P5.16: work of the window on the firm pool that the deadline relies on."""
-    regions = {region.id: region for region in snapshot.regions}
-    hours = max(0.0, snapshot.window_hours - (in_time(snapshot, ask, firm) or 0.0))
-    return min(hours * rate(ask, firm, regions), ask.remaining_units or 0.0)
+        costs.append((pool.usd_per_accelerator_hour + more) / rate(ask, pool, pools.regions))
+    return spot.usd_per_accelerator_hour / rate(ask, spot, pools.regions) < max(costs) - TINY

@@ -5,6 +5,8 @@ P1.U and P1.3, from the records alone. Called by `check`; shares nothing with `w
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from argosy.model.latency import Latency
 from argosy.model.link import Link
 from argosy.model.placement import Assignment, Placement
@@ -87,9 +89,8 @@ def flowing_usd_per_gib(link: Link) -> float:
     ][-1]
 
 
-def begin_hours(snapshot: Snapshot, ask: PlaceAsk, pool: PoolState) -> float | None:
+def begin_hours(snapshot: Snapshot, ask: PlaceAsk, pool: PoolState, regions: Mapping[str, Region]) -> float | None:
     """Hours until useful work, data by the cheapest way; None where data or checkpoint cannot come."""
-    regions = {row.id: row for row in snapshot.regions}
     region, wait = regions[pool.region], 0.0
     for name in ask.datasets:
         data = next(d for d in snapshot.datasets if d.id == name)

@@ -161,7 +161,7 @@ class Reasons:
         if self._dear(c, p):
             return [self._price(c, p)]
         size = float(world.accelerators[c])
-        free = max(0.0, float(world.most[p] - self.use[p]))
+        free = max(0.0, round(float(world.most[p] - self.use[p]), 9))
         if size > free + SMALL:
             fits = size <= world.most[p] + SMALL
             bid = self._bid(c, p) if fits else ", or ask for a smaller gang"

@@ -20,6 +20,8 @@ from argosy.place.pairs import progress
 from argosy.place.rows import INF, Program, Rows
 from argosy.place.world import NONE, Bools, Floats, Ints, World
 
+TRACE = 1e-5
+
 
 def build(world: World, room: Floats | None = None, *, forced: bool = False, alone: bool = False) -> Program:
     """The program of a world; for fair objectives without the rows P1.F, which `fair_rows` adds.
@@ -80,9 +82,13 @@ def _worth(world: World) -> Floats:
 
 
 def place_bonus(world: World) -> Floats:
-    """(C, P) for the objective cost: more than any placement could cost, for each accelerator placed."""
+    """(C, P) for the objective cost: more than any placement could cost, for each accelerator placed.
+
+    A trace more for what runs: of equals the newcomer waits.
+    """
     most = _paid(world).max(initial=0.0) + world.above.max(initial=0.0) * world.snapshot.window_hours
-    return np.asarray(np.where(world.rate > 0, 10.0 * (1.0 + most) * world.accelerators[:, None], 0.0))
+    each = 10.0 * (1.0 + most) * world.accelerators * np.where(world.running == NONE, 1.0, 1.0 + TRACE)
+    return np.asarray(np.where(world.rate > 0, each[:, None], 0.0))
 
 
 def _paid(world: World) -> Floats:

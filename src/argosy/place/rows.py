@@ -14,6 +14,8 @@ import numpy as np
 from argosy.place.world import NONE, Bools, Floats, Ints, World
 
 INF = highspy.kHighsInf
+WHOLE = 1e-9
+"""How far from whole a column of the relaxation may be to count as whole."""
 
 __all__ = ["INF", "Bools", "Floats", "Ints", "Limit", "Pairs", "Program", "Rows", "World"]
 
@@ -138,6 +140,11 @@ class Program:
     def t(self) -> int:
         """Position of t."""
         return len(self.cost) - 1
+
+    def is_whole(self, columns: Floats) -> bool:
+        """Whether all columns that must be whole are."""
+        must = columns[self.integer]
+        return bool(np.all(np.abs(must - np.round(must)) <= WHOLE))
 
     def pool_rows(self) -> Ints:
         """(P,) position of the row P1.P of each pool."""

@@ -56,9 +56,19 @@ def whole(program: Program, settings: Settings, gap: float) -> Solution | None:
     """The best placement of whole asks in a program, with the prices of its relaxation; None when there is none."""
     program.lower[program.t] = program.upper[program.t] = 0.0
     solver = solver_of(program, settings, gap)
+    # The relaxation first: often it is whole by itself, and so the best; and the prices of scarcity are its prices, for
+    # an integer program has none of its own.
+    solver.relax()
     if not solver.run():
         return None
-    found, value, reached = solver.columns(), solver.objective(), solver.gap()
+    found, value, reached, rows, reduced = solver.columns(), solver.objective(), 0.0, solver.duals(), solver.reduced()
+    if program.is_whole(found):
+        found = np.where(program.integer, np.round(found), found)
+    else:
+        solver.restrict()
+        if not solver.run():
+            return None
+        found, value, reached = solver.columns(), solver.objective(), solver.gap()
     columns = drawn(program, found)
     # What is not drawn after all is not paid either (P1.J).
     taps = slice(len(program.cell[0]), program.first_z)
@@ -69,14 +79,10 @@ def whole(program: Program, settings: Settings, gap: float) -> Solution | None:
         value -= float(program.penalty @ columns)
         value = _cost(program, columns) if program.world.objective == "cost" else value
         return replace(plain(program, columns, value), gap=reached)
-    # The prices of scarcity are those of the relaxation: an integer program has none of its own.
-    solver.relax()
     bare = plain(program, columns, value)
     if program.world.objective == "cost":
         return replace(bare, objective_value=_cost(program, columns), gap=reached)
-    if not solver.run():
-        return replace(bare, gap=reached)
-    hours, rows = program.world.snapshot.window_hours, solver.duals()
+    hours = program.world.snapshot.window_hours
     own, copied = np.zeros(len(program.world.count)), np.zeros(len(program.cell[0]))
     for r, (rule, c) in enumerate(program.rows.label):
         if rule == "P1.A":
@@ -87,7 +93,7 @@ def whole(program: Program, settings: Settings, gap: float) -> Solution | None:
     # What a column would add beside its price for the class itself: all other prices are in it. The relaxation shares
     # the price of a copy out over readers there could be; a real first reader pays all of it, and the next nothing.
     net, (of, pool) = np.full(program.world.rate.shape, -np.inf), program.cell
-    others = solver.reduced()[: len(of)] + program.world.weigh[of, pool] * own[of]
+    others = reduced[: len(of)] + program.world.weigh[of, pool] * own[of]
     net[of, pool] = (others + copied - program.world.stop[of]) / hours
     return replace(
         bare,
