@@ -203,7 +203,7 @@ def test_P4_11_least_attained_service_lets_the_newcomer_catch_up() -> None:
     new = ask("new", accelerators=1.0)
     runner = Rounds(world(old, new, pools=(pool("p", own_accelerators=1.0),)), "least_attained_service")
     runner.go(28)
-    assert runner.done["old"] - 30 <= TURN_HOURS + 1, "a turn, and the round of the first moment, when nobody is owed more"
+    assert runner.done["old"] - 30 <= TURN_HOURS + 1, "a turn, and the first round, when nobody is owed"
     runner.go(40)
     assert runner.done["old"] == pytest.approx(runner.done["new"], abs=2 * TURN_HOURS)
 

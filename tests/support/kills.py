@@ -159,7 +159,7 @@ def kill_often(folder: Path, kills: int, *, seed: int, store: str = "", jobs_per
             until = time.monotonic() + 240
             while kept.open_jobs() and time.monotonic() < until:
                 threading.Event().wait(0.2)
-            jobs, _ = kept.jobs(limit=None)
+            jobs = json.loads(kept.jobs(limit=None)[0])
             found.statuses = Counter(job["status"] for job in jobs)
             names = {job["id"]: job["name"] for job in jobs}
             lost = [key for key, job in found.acknowledged.items() if names.get(job) != key]

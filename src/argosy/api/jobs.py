@@ -13,7 +13,6 @@ from argosy.api.problem import ID, ProblemDetails
 from argosy.api.services import Services
 from argosy.api.submit import MAX_KEY, new_jobs, parsed, request_hash
 from argosy.api.views import (
-    JOB_ROWS,
     Checked,
     CopyView,
     Explanation,
@@ -88,10 +87,11 @@ def list_jobs(
     limit: Annotated[int, Query(ge=1, le=10_000, description="Most jobs of a page.")] = 100,
 ) -> Response:
     """Jobs with their newest run, newest first."""
-    rows, more = found.store.jobs(
+    jobs, more = found.store.jobs(
         project=who.seen(project), statuses=status or (), name=name, open_only=open_only, before=before, limit=limit
     )
-    return Response(JOB_ROWS.dump_json({"jobs": rows, "next": None if more is None else str(more)}), media_type=JSON)
+    following = "null" if more is None else f'"{more}"'
+    return Response(f'{{"jobs":{jobs},"next":{following}}}', media_type=JSON)
 
 
 @router.get("/v1/jobs/{job}", responses={200: {"model": JobDetail}})

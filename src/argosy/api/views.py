@@ -6,8 +6,7 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from annotated_types import Len
-from pydantic import ConfigDict, SecretStr, StringConstraints, TypeAdapter
-from typing_extensions import TypedDict
+from pydantic import ConfigDict, SecretStr, StringConstraints
 
 from argosy.api.problem import FILE_NAME, NAME, TARGET, Place
 from argosy.model.copy import Copy
@@ -132,23 +131,6 @@ class JobPage(Record):
     jobs: tuple[JobView, ...]
     next: str | None
     """Give it as `before` for the next page; null at the end."""
-
-
-def _as_it_rests(kind: Any) -> Any:
-    """The type of a field in a row: instants are text there."""
-    return {datetime: str, datetime | None: str | None}.get(kind, kind)
-
-
-_JobRow = TypedDict("_JobRow", {name: _as_it_rests(kind.annotation) for name, kind in JobView.model_fields.items()})  # type: ignore[misc]
-
-
-class _JobRows(TypedDict):
-    jobs: list[_JobRow]
-    next: str | None
-
-
-JOB_ROWS: TypeAdapter[Any] = TypeAdapter(_JobRows)
-"""Writes a `JobPage` from rows of the store: ten thousand are written in the time of a few hundred records."""
 
 
 class Checked(Record):

@@ -7,6 +7,7 @@ hold the two equal. For one thread.
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -102,10 +103,10 @@ class MemoryReader:
         open_only: bool = False,
         before: int | None = None,
         limit: int | None = 100,
-    ) -> tuple[list[dict[str, Any]], int | None]:
-        """Jobs as rows, newest first: LISTED by name, instants as text. And `before` of the next page, None at the end.
+    ) -> tuple[str, int | None]:
+        """Jobs as text of a JSON list, newest first: LISTED by name. And `before` of the next page, None at the end.
 
-        Rows and not records, as a database gives them.
+        The text is that of a database, byte for byte.
         """
         kept = self._read()
         wanted = (
@@ -117,7 +118,8 @@ class MemoryReader:
             and (before is None or kept.serials[job.id] < before)
         )
         found = list(islice(wanted, limit))
-        return [_listed(job, kept) for job in found], kept.serials[found[-1].id] if len(found) == limit else None
+        text = json.dumps([_listed(job, kept) for job in found], separators=(",", ":"), ensure_ascii=False)
+        return text, kept.serials[found[-1].id] if len(found) == limit else None
 
     def open_jobs(self) -> list[Job]:
         """Jobs that did not end, oldest first."""
