@@ -130,3 +130,19 @@ def test_planning_imports_nothing_heavy() -> None:
     code = f"import sys, argosy.plan; print([m for m in {HEAVY!r} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+# What a verb that only asks a server must not pay for: the server's libraries, solvers, tables for people.
+UNASKED = (
+    "numpy", "scipy", "highspy", "sqlalchemy", "alembic", "fastapi", "starlette", "granian", "yaml", "rich",
+    "asyncio",
+    "argosy.model", "argosy.store", "argosy.api", "argosy.control", "argosy.place", "argosy.plan", "argosy.files",
+)  # fmt: skip
+
+
+def test_asking_a_server_imports_nothing_of_one(tmp_path: Path) -> None:
+    code = "import sys, argosy.cli.main; argosy.cli.main.app(['ps'], standalone_mode=False); "
+    code += f"print([m for m in {UNASKED!r} if m in sys.modules])"
+    run = [sys.executable, "-c", code]
+    done = subprocess.run(run, cwd=tmp_path, env={}, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["no jobs", "[]"]
