@@ -13,6 +13,9 @@ PARALLEL_ROWS_AND_COLUMNS = 1 << 13
 """A rule of presolve that is left out: HiGHS 1.15.1 may fix an integer column for a parallel one that cannot take its
 place, and calls the result optimal though a better one exists. Programs like these are solved as fast without it."""
 
+FAIR_TOLERANCE = 1e-9
+"""The share of work of minutes beside work of weeks is small beside 1: the usual 1e-6 may be a part in 10,000 of it"""
+
 LEFT_OUT = ("feasibility_jump", "rens", "rins", "root_reduced_cost")
 """Heuristics that take half of the time of programs like these, and find nothing that branching does not."""
 
@@ -57,6 +60,9 @@ class Solver:
             *((f"mip_heuristic_run_{name}", False) for name in LEFT_OUT),
         ):
             self.highs.setOptionValue(name, value)
+        if not program.world.integral:
+            for name in ("primal", "dual", "mip"):
+                self.highs.setOptionValue(f"{name}_feasibility_tolerance", FAIR_TOLERANCE)
         self._ok(self.highs.passModel(lp), "the program was refused")
 
     def run(self) -> bool:
