@@ -10,7 +10,7 @@ from argosy.run.ladder import WEIGHTS
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "concepts" / "run.md").read_text("utf-8")
-RULES = {f"R{number}" for number in range(1, 15)}
+RULES = {f"R{number}" for number in range(1, 16)}
 RULE = re.compile(r"\bR\d+\b")
 
 

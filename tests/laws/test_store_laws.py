@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from tests.support.stores import HandClock
 
-from argosy.errors import Conflict
+from argosy.errors import Conflict, Reused
 from argosy.model.job import JOB_ENDS, JOB_STEPS, RUN_ENDS, RUN_STEPS, Job, Run
 from argosy.model.task import Task
 from argosy.simulate.stores import sqlite_in_memory
@@ -66,7 +66,7 @@ class StoreMachine(RuleBasedStateMachine):
     def submit(self, number: int, key: str | None) -> None:
         try:
             jobs = self.store.submit([NewJob(Task(name=f"t{number}"))] * number, project="p", key=key)
-        except Conflict:
+        except Reused:
             return
         self.acknowledged |= {job.id for job in jobs}
         self.look()
