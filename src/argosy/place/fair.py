@@ -111,6 +111,7 @@ def _level(program: Program, settings: Settings, need: Floats, slope: Floats, fi
     if not len(need):
         program.lower[program.t] = program.upper[program.t] = 0.0
     solver = solver_of(program, settings, 0.0)
+    solver.restrict()
     if not solver.run():
         raise SolverError("no placement keeps what may not be stopped within the capacity")
     best = solver.objective() if len(need) else 0.0
@@ -130,7 +131,6 @@ def _proof(program: Program, solver: Solver, settings: Settings, scale: Floats) 
     """P1.Z: the prices, and t as the linear program has it. An integer program is proved by its relaxation."""
     if program.integer.any():
         solver = solver_of(program, settings, 0.0)
-        solver.relax()
         if not solver.run():
             raise SolverError("no placement keeps what may not be stopped within the capacity")
     rows, world = solver.duals(), program.world
@@ -194,6 +194,7 @@ def _finish_time(program: Program, settings: Settings, equal: Floats) -> float:
     program.lower[program.t] = program.upper[program.t] = 0.0
     first = len(program.rows.low) - len(equal)
     solver = solver_of(program, settings, 0.0)
+    solver.restrict()
 
     def reach(rho: float) -> bool:
         if (rho * isolated - elapsed <= 0).any():

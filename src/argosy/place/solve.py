@@ -58,7 +58,6 @@ def whole(program: Program, settings: Settings, gap: float) -> Solution | None:
     solver = solver_of(program, settings, gap)
     # The relaxation first: often it is whole by itself, and so the best; and the prices of scarcity are its prices, for
     # an integer program has none of its own.
-    solver.relax()
     if not solver.run():
         return None
     found, value, reached, rows, reduced = solver.columns(), solver.objective(), 0.0, solver.duals(), solver.reduced()

@@ -28,7 +28,10 @@ def _highs() -> highspy.Highs:
 
 
 class Solver:
-    """HiGHS with the program handed over as arrays; stays resident: a change of bounds starts from the basis."""
+    """HiGHS with the program handed over as arrays; stays resident: a change of bounds starts from the basis.
+
+    It begins with the relaxation; `restrict` makes it the program itself.
+    """
 
     def __init__(self, program: Program, *, threads: int, time_limit_seconds: float, gap: float) -> None:
         self.program = program
@@ -43,10 +46,6 @@ class Solver:
         lp.a_matrix_.start_ = np.array(rows.start, dtype=np.int32)
         lp.a_matrix_.index_ = np.concatenate([np.zeros(0, dtype=np.int64), *rows.index]).astype(np.int32)
         lp.a_matrix_.value_ = np.concatenate([np.zeros(0), *rows.value])
-        if program.integer.any():
-            whole, part = highspy.HighsVarType.kInteger, highspy.HighsVarType.kContinuous
-            kinds = [whole if integer else part for integer in program.integer]
-            lp.integrality_ = kinds
         self.highs = _highs()
         for name, value in (
             ("output_flag", False),
@@ -102,18 +101,12 @@ class Solver:
         """Relative gap of an integer program; 0 for a linear one."""
         return max(0.0, float(self.highs.getInfo().mip_gap)) if self.program.integer.any() else 0.0
 
-    def relax(self) -> None:
-        """Let the integer columns be anything between their bounds."""
-        self._kind(highspy.HighsVarType.kContinuous)
-
     def restrict(self) -> None:
-        """Let the integer columns be whole again."""
-        self._kind(highspy.HighsVarType.kInteger)
-
-    def _kind(self, kind: highspy.HighsVarType) -> None:
+        """From now on the integer columns must be whole."""
         columns = np.flatnonzero(self.program.integer).astype(np.int32)
         if len(columns):
-            self.highs.changeColsIntegrality(len(columns), columns, np.full(len(columns), int(kind), dtype=np.uint8))
+            kinds = np.full(len(columns), int(highspy.HighsVarType.kInteger), dtype=np.uint8)
+            self.highs.changeColsIntegrality(len(columns), columns, kinds)
 
     def bounds(self, column: int, low: float, high: float) -> None:
         """Change the bounds of one column."""

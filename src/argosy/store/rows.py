@@ -64,7 +64,7 @@ def to_row(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 def told(record: Job | Run) -> dict[str, Any]:
     """A record as the log tells of it: without what heartbeats change."""
-    return {name: plain(value) for name, value in dict(record).items() if name not in LEASE_COLUMNS}
+    return {name: plain(value) for name, value in vars(record).items() if name not in LEASE_COLUMNS}
 
 
 def job_of(row: AnyRow) -> Job:
