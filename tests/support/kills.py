@@ -13,7 +13,6 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import median
 from types import TracebackType
 
 from tests.support.ports import free_ports
@@ -25,7 +24,6 @@ from argosy.store import Store
 
 HERE = Path(__file__).resolve().parents[2]
 LONG_JOBS = 3
-USUAL_RECOVERY_SECONDS = 5.0
 
 
 @dataclass
@@ -171,7 +169,7 @@ def kill_often(folder: Path, kills: int, *, seed: int, store: str = "", jobs_per
     return found
 
 
-def judge(found: Found, *, recovery_seconds: float) -> None:
+def judge(found: Found) -> None:
     """What must be so after any number of kills."""
     assert found.problems == ()
     assert set(found.statuses) == {"SUCCEEDED"}, found.statuses
@@ -179,5 +177,4 @@ def judge(found: Found, *, recovery_seconds: float) -> None:
     assert {key: number for key, number in found.done.items() if number != 1} == {}, "run twice to completion"
     assert set(found.done) == found.asked
     assert len(found.begun) == sum(found.begun.values()) == LONG_JOBS, "long work was disturbed"
-    assert median(found.recovery_seconds) < USUAL_RECOVERY_SECONDS, found.recovery_seconds
-    assert max(found.recovery_seconds) < recovery_seconds, found.recovery_seconds
+    assert max(found.recovery_seconds) < 5.0, found.recovery_seconds
