@@ -20,6 +20,7 @@ from argosy.place.check_money import check_money
 from argosy.place.check_seats import check_seats
 from argosy.place.check_turns import check_turns
 from argosy.place.check_uniform import check_uniform, stands
+from argosy.place.check_waiting import Pools
 from argosy.place.check_ways import check_ways, near_enough
 
 WHOLE = ("value", "cost")
@@ -68,8 +69,9 @@ def check(snapshot: Snapshot, placement: Placement, *, by_turns: bool = False) -
     check_limits(book, snapshot, placement, used)
     check_seats(book, snapshot, placement)
     check_ways(book, snapshot, placement)
-    paced = stands(snapshot, placement)
-    check_uniform(book, snapshot, placement, paced)
+    sums = Pools(snapshot, placement)
+    paced = stands(sums)
+    check_uniform(book, sums, placement, paced)
     counted = {(name, pool): units for name, row in paced.items() for pool, units in row.counted_units.items()}
     check_money(book, snapshot, placement, counted)
     check_fair(book, snapshot, placement)

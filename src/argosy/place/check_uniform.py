@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from argosy.model.placement import Placement
-from argosy.model.snapshot import PlaceAsk, PoolState, Snapshot
+from argosy.model.snapshot import PlaceAsk, PoolState
 from argosy.place.book import Book
 from argosy.place.check_limits import rate
 from argosy.place.check_waiting import TINY, Pools
@@ -30,11 +30,11 @@ class Stand:
     """P5.15: whether it is not started on capacity that is paid for only as used."""
 
 
-def stands(snapshot: Snapshot, placement: Placement) -> Mapping[str, Stand]:
+def stands(pools: Pools) -> Mapping[str, Stand]:
     """What the rules say of each ask that they speak of; asks that are alike share the answer."""
+    snapshot = pools.snapshot
     if all(pool.tier != "spot" for pool in snapshot.pools):
         return {}
-    pools = Pools(snapshot, placement)
     known: dict[str, Stand] = {}
     found = {}
     for ask in snapshot.asks:
@@ -47,9 +47,9 @@ def stands(snapshot: Snapshot, placement: Placement) -> Mapping[str, Stand]:
     return found
 
 
-def check_uniform(book: Book, snapshot: Snapshot, placement: Placement, told: Mapping[str, Stand]) -> None:
+def check_uniform(book: Book, sums: Pools, placement: Placement, told: Mapping[str, Stand]) -> None:
     """P5.14 and P5.15 for every assignment, and that they are told where they bind and nowhere else."""
-    asks, pools = {ask.id: ask for ask in snapshot.asks}, {pool.id: pool for pool in snapshot.pools}
+    asks, pools = {ask.id: ask for ask in sums.snapshot.asks}, {pool.id: pool for pool in sums.snapshot.pools}
     new: dict[str, float] = defaultdict(float)
     for row in placement.assignments:
         ask, pool, stand = asks[row.ask], pools[row.pool], told.get(row.ask, Stand())
@@ -60,7 +60,6 @@ def check_uniform(book: Book, snapshot: Snapshot, placement: Placement, told: Ma
             new[pool.id] += row.count * ask.accelerators
         kept = bool(stand.closed) or any(hours < -TINY for hours in stand.left.values())
         book.holds("P5.14" if not stand.closed else "P5.15", kept == (row.off_spot is not None))
-    sums = Pools(snapshot, placement)
     for name, amount in new.items():
         if sums.paid[name] < sums.most[name] - TINY:
             book.below("P5.15", amount, max(0.0, sums.paid[name] - sums.stuck[name]))
